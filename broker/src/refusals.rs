@@ -122,6 +122,7 @@ mod tests {
             evidence: vec![],
             instance: None,
             paths: vec![],
+            peer: None,
             reasons: vec![],
         }
     }

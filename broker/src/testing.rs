@@ -31,6 +31,7 @@ use crate::collateral::{CollateralService, ManagedCollateral};
 use crate::config::Limits;
 use crate::release::{Refused, change_volume, release};
 use crate::server::PreparedListeners;
+use crate::server::client::Client;
 use crate::tls::SelfSigned;
 use crate::{Broker, BrokerConfig, clock, health};
 
@@ -69,9 +70,14 @@ fn digest(request: &ReleaseRequest) -> RequestDigest {
     RequestDigest::of(&serde_json::to_vec(request).expect("JSON"))
 }
 
-/// The network of the tests' guests.
+/// The tests' guests.
+pub(crate) fn peer() -> Client {
+    Client::from(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+/// Their network.
 pub(crate) fn client() -> Network {
-    Network::from(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    peer().network
 }
 
 impl Fixture {
@@ -107,38 +113,38 @@ impl Fixture {
         Self { broker, token, folder }
     }
 
-    /// An arrival from [`client`] with an empty body.
+    /// An arrival from [`peer`] with an empty body.
     pub(crate) fn arrival(&self) -> Arrival {
-        self.arrival_from(client())
+        self.arrival_from(peer())
     }
 
-    pub(crate) fn arrival_from(&self, network: Network) -> Arrival {
-        let room = self.broker.admission.guests.body(network, 0).expect("room");
-        Arrival::enter(&self.broker, network, Arc::new(room))
+    pub(crate) fn arrival_from(&self, client: Client) -> Arrival {
+        let room = self.broker.admission.guests.body(client.network, 0).expect("room");
+        Arrival::enter(&self.broker, client, Arc::new(room))
     }
 
-    /// The result of a request from [`client`].
+    /// The result of a request from [`peer`].
     pub(crate) async fn release(
         &self,
         id: DecisionId,
         request: ReleaseRequest,
     ) -> Result<ReleaseAnswer, Refused> {
-        self.release_to(client(), id, request).await
+        self.release_to(peer(), id, request).await
     }
 
-    /// The same for a guest in this network.
+    /// The same for this guest.
     pub(crate) async fn release_to(
         &self,
-        network: Network,
+        client: Client,
         id: DecisionId,
         request: ReleaseRequest,
     ) -> Result<ReleaseAnswer, Refused> {
-        release(&self.broker, self.incoming(network, id, request)).await
+        release(&self.broker, self.incoming(client, id, request)).await
     }
 
     /// A request that has just arrived.
-    pub(crate) fn incoming(&self, network: Network, id: DecisionId, request: ReleaseRequest) -> Incoming {
-        let (digest, arrival) = (digest(&request), self.arrival_from(network));
+    pub(crate) fn incoming(&self, client: Client, id: DecisionId, request: ReleaseRequest) -> Incoming {
+        let (digest, arrival) = (digest(&request), self.arrival_from(client));
         let received = Received::try_from(request).expect("headers of requested paths");
         Incoming { decision: id, received, digest, arrival, now: clock::now() }
     }

@@ -1,6 +1,7 @@
 //! Tests of the whole keystore, and their helpers: a keystore on a fresh file, and raw access to its rows.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use tempfile::TempDir;
@@ -37,6 +38,8 @@ mod unreadable;
 mod volumes;
 
 pub(crate) const NOW: UnixTime = UnixTime(1_800_000_000);
+/// The address of the tests' clients.
+pub(crate) const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 pub(crate) const BY: Actor<'static> = Actor::offline("alice", NOW);
 
 pub(crate) struct Fixture {

@@ -1,10 +1,12 @@
 //! The resources that a request holds.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::admission::{BodyPermit, Network};
 use crate::broker::Broker;
 use crate::gate::Admitted;
+use crate::server::client::Client;
 
 /// Where a request came from, and the bounded resources that it holds: a slot among the releases, and the
 /// room for its body.
@@ -13,19 +15,24 @@ use crate::gate::Admitted;
 /// client that disconnects while its request waits for a verifier frees nothing early.
 #[derive(Debug)]
 pub(crate) struct Arrival {
-    network: Network,
+    client: Client,
     _admitted: Admitted,
     _room: Arc<BodyPermit>,
 }
 
 impl Arrival {
     /// Takes a slot among the releases for a request whose body holds this room.
-    pub(crate) fn enter(broker: &Broker, network: Network, room: Arc<BodyPermit>) -> Self {
-        Self { network, _admitted: broker.gate.enter(), _room: room }
+    pub(crate) fn enter(broker: &Broker, client: Client, room: Arc<BodyPermit>) -> Self {
+        Self { client, _admitted: broker.gate.enter(), _room: room }
     }
 
     /// The client's network.
     pub(super) const fn network(&self) -> Network {
-        self.network
+        self.client.network
+    }
+
+    /// The client's address.
+    pub(super) const fn peer(&self) -> Option<IpAddr> {
+        self.client.peer
     }
 }

@@ -1,5 +1,6 @@
 //! A request under a live challenge, bound to its key and its body. Its evidence is not verified yet.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use vouchsafe_protocol::messages::{ProposalRequest, ReleaseRequest, VolumeRequest};
@@ -43,6 +44,20 @@ impl From<ProposalRequest> for Received {
     fn from(request: ProposalRequest) -> Self {
         let ProposalRequest { challenge, suite, public_key, proposal, evidence } = request;
         Self { challenge, suite, public_key, body: Body::Proposal(proposal), evidence }
+    }
+}
+
+impl Incoming {
+    /// The client's address.
+    pub(crate) const fn peer(&self) -> Option<IpAddr> {
+        self.arrival.peer()
+    }
+}
+
+impl Session {
+    /// The client's address.
+    pub(crate) const fn peer(&self) -> Option<IpAddr> {
+        self.arrival.peer()
     }
 }
 

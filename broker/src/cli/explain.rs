@@ -1,6 +1,7 @@
 //! `vouchsafe explain ID`: explains a decision in plain words.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -56,6 +57,7 @@ fn granted(grant: &GrantRecord) -> String {
     line(&mut text, format_args!("Granted at {}", clock::human(grant.at)));
     line(&mut text, format_args!("  decision  {}", grant.decision));
     line(&mut text, format_args!("  instance  {}", grant.instance.as_deref().unwrap_or("not proved")));
+    from(&mut text, grant.peer);
     for seen in &grant.chips {
         let after = match &seen.earlier {
             Some(earlier) => format!("; before it came {earlier}: compare with the restarts of the VM"),
@@ -88,6 +90,7 @@ fn volume_changed(record: &VolumeRecord) -> String {
     line(&mut text, format_args!("Volume {} at {}", record.change.name(), clock::human(record.at)));
     line(&mut text, format_args!("  decision  {}", record.decision));
     line(&mut text, format_args!("  volume    {}", record.volume()));
+    from(&mut text, record.peer);
     line(&mut text, format_args!("  header    {} (generation {})", state.current, state.generation));
     if let Some(pending) = &state.pending {
         line(&mut text, format_args!("  announced {pending}"));
@@ -102,6 +105,7 @@ fn proposed(record: &ProposalRecord) -> String {
     line(&mut text, format_args!("Update of baseline {baseline} proposed at {}", clock::human(record.at)));
     line(&mut text, format_args!("  decision  {}", record.decision));
     line(&mut text, format_args!("  instance  {}", record.instance));
+    from(&mut text, record.peer);
     line(&mut text, format_args!("  proposal  {}", record.id));
     line(&mut text, format_args!("  known     since {}", clock::human(record.proposed_at)));
     for event in record.new.as_slice() {
@@ -117,6 +121,7 @@ fn refused(refusal: &RefusalRecord) -> String {
     line(&mut text, format_args!("  decision  {}", refusal.decision));
     line(&mut text, format_args!("  code      {} (all that the VM was told)", refusal.code));
     line(&mut text, format_args!("  instance  {}", refusal.instance.as_deref().unwrap_or("not proved")));
+    from(&mut text, refusal.peer);
     if let Some(baseline) = &refusal.baseline {
         line(&mut text, format_args!("  proposed for {baseline}"));
     }
@@ -141,6 +146,9 @@ fn changed(change: &OperatorRecord) -> String {
     if let Some(authority) = &change.authority {
         line(&mut text, format_args!("  role    {}", rights(authority)));
     }
+    if let Some(peer) = change.peer {
+        line(&mut text, format_args!("  from    {peer}"));
+    }
     line(&mut text, format_args!("  id      {}", change.id));
     line(&mut text, format_args!("  target  {}", change.target));
     for row in &change.rows {
@@ -155,6 +163,13 @@ fn changed(change: &OperatorRecord) -> String {
     text
 }
 
+/// The client's address: what the network said, and no evidence.
+fn from(text: &mut String, peer: Option<IpAddr>) {
+    if let Some(peer) = peer {
+        line(text, format_args!("  from      {peer}"));
+    }
+}
+
 /// A role, and the namespaces that it is limited to.
 fn rights(authority: &Authority) -> String {
     let Authority { namespaces, role } = authority;
@@ -167,4 +182,31 @@ fn rights(authority: &Authority) -> String {
 
 fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
     writeln!(text, "{line}").expect("a string takes everything");
+}
+
+#[cfg(test)]
+mod tests {
+    use vouchsafe_protocol::{ReasonCode, UnixTime};
+
+    use super::*;
+
+    #[test]
+    fn the_address_of_the_client_is_shown() {
+        let refusal = |peer| RefusalRecord {
+            at: UnixTime(1_800_000_000),
+            baseline: None,
+            claims: None,
+            code: ReasonCode::MalformedRequest,
+            decision: DecisionId([7; 16]),
+            evidence: Vec::new(),
+            instance: None,
+            paths: Vec::new(),
+            peer,
+            reasons: vec!["the body ends too early".to_owned()],
+        };
+        let shown = |peer| human(Decision { index: None, record: LogRecord::Refusal(refusal(peer)) });
+        let peer = "2001:db8::7".parse().ok();
+        assert!(shown(peer).contains("\n  from      2001:db8::7\n"), "{}", shown(peer));
+        assert!(!shown(None).contains("from   "), "{}", shown(None));
+    }
 }

@@ -14,9 +14,10 @@ pub(super) async fn post(broker: Data<Broker>, body: BodyReader) -> Result<HttpR
     let broker = broker.into_inner();
     let request = receive::<ProposalRequest>(&broker, body).await?;
     let (decision, digest) = (request.decision, request.digest);
+    let peer = request.peer().map(tracing::field::display);
     let answer = propose_baseline(&broker, request).await;
     let answer = answer.map_err(|refused| refused.problem(&broker, &digest))?;
     broker.metrics.proposals.answered(&answer.proposal);
-    tracing::info!(event = "proposal.answered", %decision, state = answer.proposal.name());
+    tracing::info!(event = "proposal.answered", %decision, state = answer.proposal.name(), peer);
     Ok(HttpResponse::Ok().json(answer))
 }

@@ -15,6 +15,7 @@ use crate::broker::Broker;
 use crate::problem::HttpProblem;
 use crate::refusals::Standing;
 use crate::release::refuse_challenge;
+use crate::server::client::Client;
 use crate::{clock, random};
 
 /// Reads a request of this form.
@@ -22,28 +23,28 @@ pub(super) async fn receive<T>(broker: &Arc<Broker>, mut body: BodyReader) -> Re
 where
     T: DeserializeOwned + TryInto<Received, Error: Display>,
 {
+    let client = body.client();
     let decision = random::decision_id().map_err(|_| HttpProblem::new(ReasonCode::Internal))?;
     let challenge = match body.opening(MAX_OPENING, challenge).await {
         Ok(challenge) => challenge,
         Err(error) => {
             body.discard().await;
             return Err(match error {
-                NoOpening::Malformed(reason) => malformed(broker, decision, clock::now(), &reason),
+                NoOpening::Malformed(reason) => malformed(broker, decision, client, clock::now(), &reason),
                 NoOpening::Problem(problem) => problem,
             });
         }
     };
     let now = clock::now();
     if let Err(error) = broker.check(&challenge, now) {
-        let problem = refuse_challenge(broker, decision, now, error);
+        let problem = refuse_challenge(broker, decision, client.peer, now, error);
         body.discard().await;
         return Err(problem);
     }
-    let client = body.client().network;
     let body = body.whole().await.inspect_err(|problem| broker.metrics.refused(problem.code()))?;
     let arrival = Arrival::enter(broker, client, body.room());
     let now = clock::now();
-    let refuse = |reason: String| malformed(broker, decision, now, &reason);
+    let refuse = |reason: String| malformed(broker, decision, client, now, &reason);
     let request: T = body.parse().map_err(|error| refuse(error.to_string()))?;
     let received = request.try_into().map_err(|error| refuse(error.to_string()))?;
     let digest = RequestDigest::of(body.as_slice());
@@ -59,7 +60,13 @@ fn challenge(bytes: &[u8]) -> Opening<Challenge> {
 }
 
 /// A malformed request: operators can look up why, the guest gets no detail.
-fn malformed(broker: &Broker, decision: DecisionId, at: UnixTime, reason: &str) -> HttpProblem {
+fn malformed(
+    broker: &Broker,
+    decision: DecisionId,
+    client: Client,
+    at: UnixTime,
+    reason: &str,
+) -> HttpProblem {
     let code = ReasonCode::MalformedRequest;
     broker.metrics.refused(code);
     let reason: String = reason.chars().take(LONGEST_REASON).collect();
@@ -72,6 +79,7 @@ fn malformed(broker: &Broker, decision: DecisionId, at: UnixTime, reason: &str) 
         evidence: Vec::new(),
         instance: None,
         paths: Vec::new(),
+        peer: client.peer,
         reasons: vec![reason],
     };
     broker.refusals.keep(refusal, Standing::Malformed);

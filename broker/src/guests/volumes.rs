@@ -14,11 +14,12 @@ pub(super) async fn post(broker: Data<Broker>, body: BodyReader) -> Result<HttpR
     let broker = broker.into_inner();
     let request = receive::<VolumeRequest>(&broker, body).await?;
     let (decision, digest) = (request.decision, request.digest);
+    let peer = request.peer().map(tracing::field::display);
     let action = request.received.body().action();
     let answer = change_volume(&broker, request).await;
     let answer = answer.map_err(|refused| refused.problem(&broker, &digest))?;
     broker.metrics.volume(action);
     let generation = answer.volume.generation;
-    tracing::info!(event = "volume.answered", %decision, action = action.name(), generation);
+    tracing::info!(event = "volume.answered", %decision, action = action.name(), generation, peer);
     Ok(HttpResponse::Ok().json(answer))
 }

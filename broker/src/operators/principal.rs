@@ -5,6 +5,7 @@
 //! keystore requires one.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Instant;
 
@@ -32,6 +33,7 @@ pub(crate) use vouchsafe_policy::operators::OperatorAction as Act;
 #[derive(Debug)]
 pub(crate) struct Principal {
     identity: OperatorIdentity,
+    peer: Option<IpAddr>,
     /// The query of the request, not parsed.
     query: String,
     /// When the token was checked.
@@ -41,7 +43,7 @@ pub(crate) struct Principal {
 impl Principal {
     /// The actor and time of a change under this permit, for the record.
     pub(crate) fn by<'p>(&self, permit: &'p Permit) -> Actor<'p> {
-        Actor::permitted(permit, self.at)
+        Actor::permitted(permit, self.at).connected_from(self.peer)
     }
 
     /// The query of the request. There is no other way to it, so that it is parsed under a valid token only.
@@ -60,7 +62,8 @@ impl Principal {
     /// The permit for this action in this namespace, or a 403.
     pub(crate) fn authorize(&self, act: Act, namespace: &str) -> Result<Permit, HttpProblem> {
         authorize_operator(&self.identity, act, namespace).map_err(|error| {
-            tracing::warn!(event = "operator.forbidden", operator = self.identity.name, action = %act);
+            let peer = self.peer.map(tracing::field::display);
+            tracing::warn!(event = "operator.forbidden", operator = self.identity.name, action = %act, peer);
             HttpProblem::for_operator(ReasonCode::Forbidden, error.to_string())
         })
     }
@@ -83,7 +86,7 @@ impl FromRequest for Principal {
         Box::pin(async move {
             let broker = broker.ok_or_else(|| HttpProblem::new(ReasonCode::Internal))?;
             let identity = log_in(&broker, client, token.as_deref()).await?;
-            Ok(Self { identity, query, at: clock::now() })
+            Ok(Self { identity, peer: client.peer, query, at: clock::now() })
         })
     }
 }

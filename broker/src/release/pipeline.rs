@@ -138,6 +138,7 @@ fn record_of(verified: &Verified, grant: ReleaseGrant, guardrails: GuardrailsRef
         headers: headers(grant.bound().body()),
         instance: grant.instance().map(instance_name),
         nonce: grant.nonce(),
+        peer: session.peer(),
         secrets: secrets.collect(),
     };
     NewGrant {

@@ -110,6 +110,7 @@ fn record_of(
         new,
         nonce: grant.bound().nonce(),
         nonce_expires_at: session.expires_at,
+        peer: session.peer(),
         proposal,
         replaced: grant.replaced().clone(),
         until: grant.until(),

@@ -3,6 +3,8 @@
 //! Denials of VMs whose owner a policy names go to the log, rate-limited per instance; all others into
 //! bounded memory, since anyone can get authentic evidence. Under a live challenge a refusal is signed.
 
+use std::net::IpAddr;
+
 use vouchsafe_keystore::record::{NewRefusal, RecordError, RefusalRecord};
 use vouchsafe_protocol::challenge::ChallengeError;
 use vouchsafe_protocol::problem::Problem;
@@ -30,11 +32,12 @@ pub(crate) struct Refused {
 pub(crate) fn refuse_challenge(
     broker: &Broker,
     decision: DecisionId,
+    peer: Option<IpAddr>,
     at: UnixTime,
     error: ChallengeError,
 ) -> HttpProblem {
-    let request =
-        RequestContext { decision, at, action: None, paths: Vec::new(), baseline: None, nonce: None };
+    let (action, paths, baseline, nonce) = (None, Vec::new(), None, None);
+    let request = RequestContext { decision, peer, at, action, paths, baseline, nonce };
     let failure = Failure::new(RequestError::from(error), VmContext::Unknown);
     refuse(broker, request, failure).unsigned()
 }
@@ -42,6 +45,8 @@ pub(crate) fn refuse_challenge(
 /// The request that a refusal is about.
 pub(super) struct RequestContext {
     decision: DecisionId,
+    /// The client's address.
+    peer: Option<IpAddr>,
     at: UnixTime,
     /// The action, once the request is parsed.
     action: Option<Action>,
@@ -53,14 +58,15 @@ pub(super) struct RequestContext {
 }
 
 impl RequestContext {
-    pub(super) fn of(Incoming { decision, received, now, .. }: &Incoming) -> Self {
-        let body = received.body();
+    pub(super) fn of(incoming: &Incoming) -> Self {
+        let (body, peer) = (incoming.received.body(), incoming.peer());
         let paths = body.paths().to_vec();
         let baseline = match body {
             Body::Proposal(proposal) => Some(proposal.baseline.clone()),
             Body::Release(_) | Body::Volume(_) => None,
         };
-        Self { decision: *decision, at: *now, action: Some(body.action()), paths, baseline, nonce: None }
+        let (decision, at) = (incoming.decision, incoming.now);
+        Self { decision, peer, at, action: Some(body.action()), paths, baseline, nonce: None }
     }
 }
 
@@ -73,7 +79,8 @@ pub(super) fn refuse(broker: &Broker, request: RequestContext, failure: Failure)
     if matches!(&*error, ReleaseError::Record(RecordError::Volume(_))) && code == ReasonCode::NotGranted {
         broker.metrics.headers_refused.inc();
     }
-    tracing::info!(event = "release.refused", %decision, %code, instance = vm.instance());
+    let peer = request.peer.map(tracing::field::display);
+    tracing::info!(event = "release.refused", %decision, %code, instance = vm.instance(), peer);
     let nonce = request.nonce.or(error.nonce());
     keep(broker, request, &error, vm);
     // Turning work away must stay cheap: an overloaded broker does not sign.
@@ -97,7 +104,7 @@ fn log_failure(decision: DecisionId, error: &ReleaseError) {
 
 /// Records a refusal in the log if it is worth that, otherwise in bounded memory.
 fn keep(broker: &Broker, request: RequestContext, error: &ReleaseError, vm: VmContext) {
-    let RequestContext { decision, at, action, paths, baseline, nonce } = request;
+    let RequestContext { decision, peer, at, action, paths, baseline, nonce } = request;
     let (code, mut reasons) = (error.code(), error.reasons());
     let (mut claims, mut instance, mut evidence) = (None, None, None);
     // A record without this line is that of a release.
@@ -125,6 +132,7 @@ fn keep(broker: &Broker, request: RequestContext, error: &ReleaseError, vm: VmCo
         evidence: Vec::new(),
         instance,
         paths,
+        peer,
         reasons,
     };
     let is_durable = evidence.is_some_and(|evidence| {

@@ -12,7 +12,7 @@ use super::pipeline::{Prepared, prepare};
 use super::*;
 use crate::clock;
 use crate::testing::{
-    Act, Asked, Fixture, PATH, POLICY, PROJECT, VALUE, by, client, name, path, policy, reads_records, records,
+    Act, Asked, Fixture, PATH, POLICY, PROJECT, VALUE, by, name, path, peer, policy, reads_records, records,
 };
 
 const ID: DecisionId = DecisionId([9; 16]);
@@ -211,7 +211,7 @@ async fn run(
 async fn t51_a_decision_that_was_overtaken_is_made_again() {
     let fixture = Fixture::new().await;
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
-    let incoming = fixture.incoming(client(), ID, asked.request.clone());
+    let incoming = fixture.incoming(peer(), ID, asked.request.clone());
     let request = Request::open(&fixture.broker, incoming).expect("a good challenge");
     let first = run(&fixture.broker, move || prepare(request.verify()?)).await.expect("granted");
     fixture

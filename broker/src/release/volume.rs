@@ -57,6 +57,7 @@ fn record_of(verified: &Verified, grant: &VolumeGrant, guardrails: GuardrailsRef
         instance: instance_name(grant.instance()),
         nonce: grant.bound().nonce(),
         nonce_expires_at: session.expires_at,
+        peer: session.peer(),
         policy: grant.policy().clone(),
         policy_digest: grant.policy_digest(),
     }

@@ -4,6 +4,8 @@ mod proposal;
 mod reference;
 mod volume;
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::{
@@ -64,6 +66,10 @@ pub struct GrantRecord {
     pub instance: Option<String>,
     /// The nonce that was spent.
     pub nonce: Nonce,
+    /// The address that the request came from, as the network showed it: not evidence. Absent in records of versions that did
+    /// not store it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
     /// What was granted.
     pub secrets: Vec<GrantedSecret>,
 }
@@ -113,6 +119,10 @@ pub struct RefusalRecord {
     pub instance: Option<String>,
     /// The requested paths.
     pub paths: Vec<SecretPath>,
+    /// The address that the request came from, as the network showed it: not evidence. Absent in records of versions that did
+    /// not store it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
     /// The reasons for operators, one line each.
     pub reasons: Vec<String>,
 }
@@ -165,6 +175,10 @@ pub struct OperatorRecord {
     pub id: DecisionId,
     /// The operator's name.
     pub operator: String,
+    /// The address that the operator's request came from, as the network showed it: not evidence. Absent in records of versions
+    /// that did not store it, and in that of `init`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
     /// The rows that were changed.
     pub rows: Vec<ChangedRow>,
     /// The object of the change: a path or a name.
@@ -257,6 +271,18 @@ impl LogRecord {
             Self::Volume(record) => Some(&record.instance),
             Self::Proposal(record) => Some(&record.instance),
             Self::Operator(_) => None,
+        }
+    }
+
+    /// The address that the request came from, as the network showed it.
+    #[must_use]
+    pub const fn peer(&self) -> Option<IpAddr> {
+        match self {
+            Self::Grant(record) => record.peer,
+            Self::Refusal(record) => record.peer,
+            Self::Operator(record) => record.peer,
+            Self::Volume(record) => record.peer,
+            Self::Proposal(record) => record.peer,
         }
     }
 

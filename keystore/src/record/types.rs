@@ -1,5 +1,7 @@
 //! What to record, and why recording fails.
 
+use std::net::IpAddr;
+
 use vouchsafe_policy::ExpiringEntries;
 use vouchsafe_policy::chip::Chip;
 use vouchsafe_protocol::request::ProposedEvents;
@@ -58,6 +60,8 @@ pub struct NewVolume {
     pub nonce: Nonce,
     /// Last second in which the nonce's challenge is accepted.
     pub nonce_expires_at: UnixTime,
+    /// The address that the request came from.
+    pub peer: Option<IpAddr>,
     /// The policy that permits it.
     pub policy: ObjectName,
     /// SHA-256 of its text.
@@ -98,6 +102,8 @@ pub struct NewProposal {
     pub nonce: Nonce,
     /// Last second in which the nonce's challenge is accepted.
     pub nonce_expires_at: UnixTime,
+    /// The address that the request came from.
+    pub peer: Option<IpAddr>,
     /// What the VM has proposed.
     pub proposal: BaselineProposal,
     /// Entries of the baseline that the VM boots with, and will not any more.

@@ -5,6 +5,8 @@
 //! who was removed meanwhile, or added again with other rights, changes nothing. What the permit was checked
 //! for is also what is recorded, since both are in [`Authorized`], which every change begins with.
 
+use std::net::IpAddr;
+
 use vouchsafe_policy::operators::{OperatorAction, Permit, WHOLE_BROKER};
 use vouchsafe_protocol::{DecisionId, UnixTime};
 
@@ -28,6 +30,7 @@ use crate::primitives::random;
 pub struct Actor<'a> {
     operator: &'a str,
     permit: Option<&'a Permit>,
+    peer: Option<IpAddr>,
     pub(crate) at: UnixTime,
 }
 
@@ -35,14 +38,20 @@ impl<'a> Actor<'a> {
     /// The operator who holds this permit. A change that it does not cover is refused.
     #[must_use]
     pub fn permitted(permit: &'a Permit, at: UnixTime) -> Self {
-        Self { operator: &permit.operator().name, permit: Some(permit), at }
+        Self { operator: &permit.operator().name, permit: Some(permit), peer: None, at }
+    }
+
+    /// The same operator, at this address: for the record, it changes no right.
+    #[must_use]
+    pub const fn connected_from(self, peer: Option<IpAddr>) -> Self {
+        Self { peer, ..self }
     }
 
     /// A program on the broker's own host, such as `vouchsafe init`, without an account or a permit. Only
     /// this crate makes one, for changes whose own rule replaces the permit:
     /// [`Registry::add_first_administrator`].
     pub(crate) const fn offline(program: &'a str, at: UnixTime) -> Self {
-        Self { operator: program, permit: None, at }
+        Self { operator: program, permit: None, peer: None, at }
     }
 
     pub(crate) const fn operator(self) -> &'a str {
@@ -176,6 +185,7 @@ impl<'k> Change<'k> {
             epoch: self.epoch,
             id: DecisionId(*random()?),
             operator: actor.operator.to_owned(),
+            peer: actor.peer,
             rows: self.rows,
             target: target.clone(),
         };

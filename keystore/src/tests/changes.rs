@@ -81,3 +81,18 @@ async fn every_change_is_on_record_and_raises_the_epoch() {
     assert_eq!((record.operator.as_str(), record.epoch), ("alice", before + 1));
     assert_eq!(fixture.keystore.decision(record.id).await.unwrap().unwrap(), logged[0]);
 }
+
+#[tokio::test]
+async fn t41_the_address_of_an_operator_is_on_record() {
+    let fixture = Fixture::new().await;
+    for peer in [Some(PEER), Some("2001:db8::7".parse().unwrap()), None] {
+        fixture
+            .keystore
+            .put_document(BY.connected_from(peer), DocumentKind::Baseline, &name("prod/b"), "x")
+            .await
+            .unwrap();
+        let logged = fixture.keystore.decisions(&DecisionFilter::default(), None).await.unwrap();
+        assert_eq!(logged[0].record.peer(), peer);
+        assert_eq!(logged[0].record.canonical().contains("\"peer\":"), peer.is_some());
+    }
+}

@@ -10,7 +10,7 @@ use vouchsafe_protocol::{
 };
 
 use super::baselines::baseline;
-use super::{BY, Fixture, NOW, name};
+use super::{BY, Fixture, NOW, PEER, name};
 use crate::Keystore;
 use crate::db::StoreError;
 use crate::proposals::{BaselineProposalId, MAX_AGE, ProposalRefusal, ProposalStatus};
@@ -60,6 +60,7 @@ pub(crate) fn new(byte: u8, instance: &str, epoch: u64, nonce: u8) -> NewProposa
         new: events,
         nonce: Nonce([nonce; 32]),
         nonce_expires_at: NOW.plus(60),
+        peer: Some(PEER),
         proposal: BaselineProposal { baseline, events: whole },
         replaced: entries(1),
         until: None,

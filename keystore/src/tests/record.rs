@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::{DecisionId, Digest32, Nonce, ObjectName, ReasonCode, VolumeHeaders};
 
-use super::{BY, Fixture, NOW, path};
+use super::{BY, Fixture, NOW, PEER, path};
 use crate::Keystore;
 use crate::log::DecisionFilter;
 use crate::record::pending::Answer;
@@ -30,6 +30,7 @@ pub(crate) fn grant(fixture_epoch: u64, nonce: u8, decision: u8) -> NewGrant {
             headers: VolumeHeaders::default(),
             instance: Some("1/2".to_owned()),
             nonce: Nonce([nonce; 32]),
+            peer: Some(PEER),
             secrets: vec![GrantedSecret {
                 path: path("prod/db_1/disk"),
                 policy: ObjectName::parse("prod/p").unwrap(),
@@ -57,6 +58,7 @@ fn refusal(decision: u8, instance: Option<&str>) -> NewRefusal {
             evidence: Vec::new(),
             instance: instance.map(str::to_owned),
             paths: vec![path("prod/db_1/disk")],
+            peer: Some(PEER),
             reasons: vec!["prod/db_1/disk: retired".to_owned()],
         },
         evidence: Vec::new(),

@@ -6,7 +6,7 @@ use vouchsafe_protocol::{
 };
 
 use super::record::grant;
-use super::{BY, Fixture, NOW, name, path};
+use super::{BY, Fixture, NOW, PEER, name, path};
 use crate::Keystore;
 use crate::db::StoreError;
 use crate::log::DecisionFilter;
@@ -53,6 +53,7 @@ fn new(action: VolumeAction, epoch: u64, nonce: u8) -> NewVolume {
         instance: "1/2".to_owned(),
         nonce: Nonce([nonce; 32]),
         nonce_expires_at: NOW.plus(60),
+        peer: Some(PEER),
         policy: name("prod/p"),
         policy_digest: Digest32([8; 32]),
     }

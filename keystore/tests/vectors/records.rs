@@ -23,14 +23,18 @@ impl Record {
     }
 }
 
-/// Records that the database of the vectors does not have: as written by earlier versions, without later members, and those
-/// about volumes.
+/// Records that the database of the vectors does not have: as written by earlier versions, without later members, those
+/// about volumes, and those with the address of the client.
 pub(crate) const EARLIER: &[&str] = &[
     r#"{"grant":{"at":1,"claims":"0101010101010101010101010101010101010101010101010101010101010101","decision":"02020202020202020202020202020202","epoch":1,"evidence":[],"instance":null,"nonce":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE","secrets":[]}}"#,
     r#"{"operator":{"action":"secret.put","at":1,"epoch":1,"id":"02020202020202020202020202020202","operator":"alice","rows":[],"target":"prod/db"}}"#,
     r#"{"volume":{"at":1800000120,"binding":{"broker":"ed25519:B1Gxva4rGUF9lt4jOUVM9C_16AhmdPDsmQnOHWD-MpQ","public_key":"BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU","suite":"x25519-hkdf-sha256-aes256gcm"},"change":"advanced","changes":2,"claims":"0101010101010101010101010101010101010101010101010101010101010101","decision":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a","epoch":17,"evidence":[],"guardrails":{"digest":"0606060606060606060606060606060606060606060606060606060606060606","version":1},"instance":"123456789012/4567890123456789012","nonce":"BAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ","path":"prod/db/disk","policy":"prod/disk","policy_digest":"0202020202020202020202020202020202020202020202020202020202020202","registered_at":1800000060,"state":{"current":"0707070707070707070707070707070707070707070707070707070707070707","generation":1,"pending":"0808080808080808080808080808080808080808080808080808080808080808"}}}"#,
     r#"{"volume":{"at":1800000180,"change":"promoted","changes":3,"claims":"0101010101010101010101010101010101010101010101010101010101010101","decision":"0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b","epoch":17,"evidence":[],"instance":"123456789012/4567890123456789012","nonce":"BAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ","path":"prod/db/disk","policy":"prod/disk","policy_digest":"0202020202020202020202020202020202020202020202020202020202020202","registered_at":1800000060,"state":{"current":"0808080808080808080808080808080808080808080808080808080808080808","generation":2}}}"#,
     r#"{"grant":{"at":1,"claims":"0101010101010101010101010101010101010101010101010101010101010101","decision":"02020202020202020202020202020202","epoch":1,"evidence":[],"headers":{"prod/db/disk":"0707070707070707070707070707070707070707070707070707070707070707"},"instance":null,"nonce":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE","secrets":[]}}"#,
+    r#"{"grant":{"at":1,"claims":"0101010101010101010101010101010101010101010101010101010101010101","decision":"02020202020202020202020202020202","epoch":1,"evidence":[],"instance":null,"nonce":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE","peer":"192.0.2.7","secrets":[]}}"#,
+    r#"{"refusal":{"at":1,"claims":null,"code":"not-granted","decision":"03030303030303030303030303030303","evidence":[],"instance":"1/2","paths":["prod/db/token"],"peer":"2001:db8::7","reasons":["prod/db/token: retired"]}}"#,
+    r#"{"operator":{"action":"secret.put","at":1,"epoch":1,"id":"02020202020202020202020202020202","operator":"alice","peer":"192.0.2.7","rows":[],"target":"prod/db"}}"#,
+    r#"{"volume":{"at":1800000180,"change":"promoted","changes":3,"claims":"0101010101010101010101010101010101010101010101010101010101010101","decision":"0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b","epoch":17,"evidence":[],"instance":"123456789012/4567890123456789012","nonce":"BAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ","path":"prod/db/disk","peer":"192.0.2.7","policy":"prod/disk","policy_digest":"0202020202020202020202020202020202020202020202020202020202020202","registered_at":1800000060,"state":{"current":"0808080808080808080808080808080808080808080808080808080808080808","generation":2}}}"#,
 ];
 
 fn known() -> Vec<Record> {

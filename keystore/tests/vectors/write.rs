@@ -137,6 +137,7 @@ async fn grant(keystore: &Keystore) -> NewGrant {
         headers: VolumeHeaders::default(),
         instance: Some(INSTANCE.to_owned()),
         nonce: Nonce([4; 32]),
+        peer: None,
         secrets: vec![GrantedSecret {
             path: path(TOKEN),
             policy: name("prod/app"),
@@ -159,6 +160,7 @@ fn refusal() -> NewRefusal {
         evidence: Vec::new(),
         instance: Some(INSTANCE.to_owned()),
         paths: vec![path(TOKEN)],
+        peer: None,
         reasons: vec!["prod/db/token: retired".to_owned()],
     };
     NewRefusal { record, evidence: Vec::new() }

@@ -2,6 +2,7 @@
 //! and absent in others.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
 
 use serde_json::Value;
 use vouchsafe_keystore::chips::{FirstSeen, Subject};
@@ -60,6 +61,7 @@ const AT: UnixTime = UnixTime(1_795_000_000);
 const ID: DecisionId = DecisionId([7; 16]);
 const DIGEST: Digest32 = Digest32([1; 32]);
 const BROKER: BrokerIdentity = BrokerIdentity([2; 32]);
+const PEER: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 const INSTANCE: &str = "620438545889/4567890123456789012";
 
 samples! {
@@ -250,6 +252,7 @@ fn decisions() -> Vec<Decision> {
             evidence: vec![EvidenceRef { digest: DIGEST, kind: text() }],
             instance: claims.map(|_| INSTANCE.to_owned()),
             paths: vec![path()],
+            peer: claims.map(|_| PEER),
             reasons: vec![text()],
         })
     });
@@ -263,6 +266,7 @@ fn decisions() -> Vec<Decision> {
             epoch: 1,
             id: ID,
             operator: text(),
+            peer: is_full.map(|()| PEER),
             rows: vec![ChangedRow { key: text(), removed: false, table: text() }],
             target: text(),
         })
@@ -290,6 +294,7 @@ fn grants() -> [GrantRecord; 3] {
         headers: VolumeHeaders::default(),
         instance: None,
         nonce: Nonce([4; 32]),
+        peer: None,
         secrets: vec![GrantedSecret { path: path(), policy: name(), policy_digest: DIGEST, version: 1 }],
     };
     let full = |version, suite| GrantRecord {
@@ -301,6 +306,7 @@ fn grants() -> [GrantRecord; 3] {
         guardrails: Some(GuardrailsRef { digest: DIGEST, version }),
         headers: headers(),
         instance: Some(INSTANCE.to_owned()),
+        peer: Some(PEER),
         ..least.clone()
     };
     [full(Some(1), Suite::XWing), full(None, Suite::X25519), least]
@@ -330,6 +336,7 @@ fn volume_records() -> [VolumeRecord; 3] {
         instance: INSTANCE.to_owned(),
         nonce: Nonce([4; 32]),
         path: path(),
+        peer: None,
         policy: name(),
         policy_digest: DIGEST,
         registered_at: AT,
@@ -340,6 +347,7 @@ fn volume_records() -> [VolumeRecord; 3] {
         change,
         evidence: vec![EvidenceRef { digest: DIGEST, kind: text() }],
         guardrails: Some(GuardrailsRef { digest: DIGEST, version: None }),
+        peer: Some(PEER),
         state,
         ..least.clone()
     };

@@ -20,6 +20,7 @@ use super::vendor::{Reply, Vendor, eventually};
 use super::*;
 use crate::admission::Network;
 use crate::clock;
+use crate::server::client::Client;
 use crate::testing::{Fixture, PATH, client, managed};
 
 static ISSUERS: LazyLock<Vec<FakeIssuer>> =
@@ -68,8 +69,8 @@ async fn broker(vendor: &Vendor) -> Fixture {
 async fn code(fixture: &Fixture, vm: &SimulatedVm, decision: u8) -> (Option<ReasonCode>, Option<u32>) {
     let asked = fixture.ask(vm, Kinds::BOTH, fixture.challenge(), &[PATH]);
     // Each VM has its own network.
-    let network = Network::from(IpAddr::from([10, 0, 0, decision]));
-    match fixture.release_to(network, DecisionId([decision; 16]), asked.request).await {
+    let client = Client::from(IpAddr::from([10, 0, 0, decision]));
+    match fixture.release_to(client, DecisionId([decision; 16]), asked.request).await {
         Ok(_) => (None, None),
         Err(refused) => (Some(refused.code()), refused.retry_after()),
     }

@@ -59,6 +59,7 @@ fn refusal(number: u8, path: &str) -> RefusalRecord {
         evidence: Vec::new(),
         instance: Some(format!("1/{}", number % 2)),
         paths: vec![crate::testing::path(path)],
+        peer: None,
         reasons: vec![],
     }
 }

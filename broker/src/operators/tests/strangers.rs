@@ -1,4 +1,4 @@
-//! A client without a valid token learns nothing but that.
+//! A client without a valid token learns nothing but that; what operators and VMs do is recorded with their address.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -107,4 +107,41 @@ async fn t41_an_address_that_fails_to_log_in_is_counted_logged_and_limited() {
     let written = lines.with("operator.login_refused");
     assert!(written.len() == 1 && written[0].contains(&stranger.ip().to_string()), "{written:?}");
     assert!(!lines.text().contains("guess"), "{}", lines.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t41_changes_and_decisions_are_on_record_with_the_address_of_the_client() {
+    let fixture = Fixture::new().await;
+    let broker = fixture.broker.clone();
+    let app = App::new()
+        .app_data(Data::from(broker.clone()))
+        .configure(|app| crate::operators::configure(&broker, app));
+    let service = test::init_service(app).await;
+    // An address that a socket for both families shows.
+    let mapped: SocketAddr = "[::ffff:192.0.2.7]:1".parse().expect("an address");
+    let request = test::TestRequest::post()
+        .uri("/v1/secrets/retire")
+        .peer_addr(mapped)
+        .insert_header((header::AUTHORIZATION, format!("Bearer {}", fixture.token)))
+        .set_payload(json!({ "path": PATH }).to_string());
+    assert_eq!(test::call_service(&service, request.to_request()).await.status().as_u16(), 204);
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
+    assert!(fixture.release(DecisionId([7; 16]), asked.request).await.is_err(), "the secret is retired");
+    let restore = json!({ "path": PATH });
+    assert_eq!(json_of(&fixture, &fixture.token, "POST", "/v1/secrets/restore", &restore).await.0, 204);
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
+    assert!(fixture.release(DecisionId([8; 16]), asked.request).await.is_ok());
+    let uri = |id: DecisionId| format!("/v1/decisions/show?id={id}");
+    for (number, kind) in [(7, "refusal"), (8, "grant")] {
+        let uri = uri(DecisionId([number; 16]));
+        let (_, shown) = json_of(&fixture, &fixture.token, "GET", &uri, &Value::Null).await;
+        assert_eq!(shown["record"][kind]["peer"], json!("127.0.0.1"), "{shown}");
+    }
+    let (_, page) =
+        json_of(&fixture, &fixture.token, "GET", "/v1/decisions?outcome=operator", &Value::Null).await;
+    let records = page["records"].as_array().expect("records");
+    let retired = records.iter().map(|shown| &shown["record"]["operator"]);
+    let retired: Vec<_> = retired.filter(|change| change["action"] == "secret.retire").collect();
+    assert_eq!(retired.len(), 1, "{page}");
+    assert_eq!(retired[0]["peer"], json!("192.0.2.7"), "{page}");
 }

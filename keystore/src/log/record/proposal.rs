@@ -1,5 +1,7 @@
 //! What members of baselines propose.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use vouchsafe_policy::ExpiringEntries;
 use vouchsafe_protocol::request::ProposedEvents;
@@ -34,6 +36,10 @@ pub struct ProposalRecord {
     pub new: ProposedEvents,
     /// The nonce that was spent.
     pub nonce: Nonce,
+    /// The address that the request came from, as the network showed it: not evidence. Absent in records of versions that did
+    /// not store it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
     /// What this VM has proposed.
     pub proposal: BaselineProposal,
     /// When it was first proposed.

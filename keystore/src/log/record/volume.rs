@@ -1,5 +1,7 @@
 //! What is registered for volumes.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use vouchsafe_protocol::messages::VolumeState;
 use vouchsafe_protocol::{DecisionId, Digest32, Nonce, ObjectName, SecretPath, UnixTime};
@@ -37,6 +39,10 @@ pub struct VolumeRecord {
     pub nonce: Nonce,
     /// The path of the secret that opens the volume.
     pub path: SecretPath,
+    /// The address that the request came from, as the network showed it: not evidence. Absent in records of versions that did
+    /// not store it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
     /// The policy that permitted it.
     pub policy: ObjectName,
     /// SHA-256 of its text.
@@ -96,6 +102,7 @@ impl VolumeRecord {
             instance: self.instance.clone(),
             nonce: grant.nonce,
             path: self.path.clone(),
+            peer: grant.peer,
             policy: secret.policy.clone(),
             policy_digest: secret.policy_digest,
             registered_at: self.registered_at,

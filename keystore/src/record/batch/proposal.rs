@@ -105,6 +105,7 @@ fn record_of(new: &NewProposal, last: Option<&ProposalRecord>, proposers: Vec<Pr
         kept,
         new: new.new.clone(),
         nonce: new.nonce,
+        peer: new.peer,
         proposal: new.proposal.clone(),
         proposed_at: last.map_or(new.at, |last| last.proposed_at),
         proposers,

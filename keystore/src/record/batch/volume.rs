@@ -117,6 +117,7 @@ fn record_of(new: &NewVolume, last: Option<&VolumeRecord>, state: VolumeState) -
         instance: new.instance.clone(),
         nonce: new.nonce,
         path: new.action.path().clone(),
+        peer: new.peer,
         policy: new.policy.clone(),
         policy_digest: new.policy_digest,
         registered_at: last.map_or(new.at, |last| last.registered_at),

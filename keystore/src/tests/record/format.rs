@@ -42,6 +42,7 @@ fn records_are_canonical_json() {
         epoch: 1,
         id: DecisionId([1; 16]),
         operator: "alice".to_owned(),
+        peer: Some(PEER),
         rows: vec![ChangedRow { key: "k".to_owned(), removed: false, table: "t".to_owned() }],
         target: "prod/db".to_owned(),
     };
@@ -74,6 +75,7 @@ fn volume(granted: &GrantRecord) -> VolumeRecord {
         instance: "1/2".to_owned(),
         nonce: Nonce([1; 32]),
         path: path("prod/db_1/disk"),
+        peer: Some(PEER),
         policy: ObjectName::parse("prod/p").unwrap(),
         policy_digest: Digest32([2; 32]),
         registered_at: NOW,
@@ -129,6 +131,7 @@ fn proposal() -> ProposalRecord {
         kept: entries.clone(),
         new: new.new,
         nonce: new.nonce,
+        peer: new.peer,
         proposal: new.proposal,
         proposed_at: NOW,
         proposers: vec![crate::proposals::Proposer { at: NOW, instance: new.instance }],

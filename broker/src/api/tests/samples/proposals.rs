@@ -8,7 +8,7 @@ use vouchsafe_protocol::reference_values::{ReferenceComponent, ReferenceEvent};
 use vouchsafe_protocol::request::ProposedEvents;
 use vouchsafe_protocol::{BaselineProposal, Nonce, ProposalId, Suite};
 
-use super::{AT, BROKER, DIGEST, ID, INSTANCE, Sample, bytes, challenge, evidence, name, text};
+use super::{AT, BROKER, DIGEST, ID, INSTANCE, PEER, Sample, bytes, challenge, evidence, name, text};
 use crate::api::proposals::{ApproveProposal, KeepOld, ListProposals, Proposal, RejectProposal};
 
 samples! {
@@ -38,6 +38,7 @@ pub(super) fn records() -> [ProposalRecord; 2] {
         kept: entries(full),
         new: events(),
         nonce: Nonce([4; 32]),
+        peer: full.then_some(PEER),
         proposal: proposal(),
         proposed_at: AT,
         proposers: proposers(),
