@@ -24,7 +24,7 @@ use zeroize::Zeroize as _;
 
 use crate::admission::{Admission, BodyPermit, TurnedAway};
 use crate::broker::Broker;
-use crate::problem::HttpProblem;
+use crate::problem::{Audience, HttpProblem};
 use crate::server::client::Client;
 use crate::server::connection::Connection;
 
@@ -35,26 +35,6 @@ pub struct BodyLimits {
     pub size: usize,
     /// Who reads the answers: operators get details of a problem, guests get a decision id.
     pub audience: Audience,
-}
-
-/// Who reads the answers of a listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience {
-    /// VMs.
-    Guests,
-    /// Operators.
-    Operators,
-}
-
-impl Audience {
-    /// A problem in the form for this audience.
-    #[must_use]
-    pub fn problem(self, code: ReasonCode, detail: impl Into<String>) -> HttpProblem {
-        match self {
-            Self::Guests => HttpProblem::for_guest(code),
-            Self::Operators => HttpProblem::for_operator(code, detail),
-        }
-    }
 }
 
 /// The bytes of a body. Their room is held until this and everything made from it are dropped.

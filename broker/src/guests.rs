@@ -11,10 +11,10 @@ use actix_web::web::{self, ServiceConfig};
 use vouchsafe_protocol::ReasonCode;
 use vouchsafe_protocol::limits::MAX_REQUEST;
 
-use crate::body::{Audience, BodyLimits};
+use crate::body::BodyLimits;
 use crate::broker::Broker;
 use crate::health;
-use crate::problem::HttpProblem;
+use crate::problem::{Audience, HttpProblem};
 
 /// The routes of the guests' listener.
 pub fn configure(_: &Broker, app: &mut ServiceConfig) {

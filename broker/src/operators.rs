@@ -27,9 +27,10 @@ use actix_web::web::{self, ServiceConfig};
 use vouchsafe_protocol::ReasonCode;
 use vouchsafe_protocol::limits::MAX_REQUEST;
 
-use crate::body::{Audience, BodyLimits};
+use crate::body::BodyLimits;
 use crate::broker::Broker;
 use crate::health;
+use crate::problem::Audience;
 use respond::{refuse, resource};
 
 /// The routes of the operators' listener.

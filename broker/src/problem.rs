@@ -64,6 +64,26 @@ impl HttpProblem {
     }
 }
 
+/// Who reads the answers of a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// VMs.
+    Guests,
+    /// Operators.
+    Operators,
+}
+
+impl Audience {
+    /// A problem in the form for this audience.
+    #[must_use]
+    pub fn problem(self, code: ReasonCode, detail: impl Into<String>) -> HttpProblem {
+        match self {
+            Self::Guests => HttpProblem::for_guest(code),
+            Self::Operators => HttpProblem::for_operator(code, detail),
+        }
+    }
+}
+
 impl From<Problem> for HttpProblem {
     fn from(problem: Problem) -> Self {
         Self { problem: Box::new(problem), retry_after: None }

@@ -10,7 +10,8 @@ use actix_web::web::{self, ServiceConfig};
 use vouchsafe_protocol::bundle::MAX_BUNDLE;
 
 use super::respond::resource;
-use crate::body::{Audience, BodyLimits};
+use crate::body::BodyLimits;
+use crate::problem::Audience;
 
 pub(super) fn configure(app: &mut ServiceConfig) {
     let limits = BodyLimits { size: MAX_BUNDLE, audience: Audience::Operators };
