@@ -57,6 +57,11 @@ impl HttpProblem {
         self
     }
 
+    /// Its body.
+    pub(crate) fn json(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.problem).unwrap_or_default()
+    }
+
     /// Its code.
     #[must_use]
     pub const fn code(&self) -> ReasonCode {
@@ -113,7 +118,6 @@ impl ResponseError for HttpProblem {
         if self.problem.code == ReasonCode::Unauthorized {
             response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
-        let body = serde_json::to_vec(&self.problem).unwrap_or_default();
-        response.content_type(Problem::MEDIA_TYPE).body(body)
+        response.content_type(Problem::MEDIA_TYPE).body(self.json())
     }
 }

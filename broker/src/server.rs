@@ -6,6 +6,7 @@
 pub(crate) mod client;
 pub(crate) mod connection;
 mod error;
+mod farewell;
 mod prepared;
 
 use std::io;
@@ -33,6 +34,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::admission::Admission;
 use crate::broker::Broker;
+use crate::problem::Audience;
 use crate::{guests, operators};
 use connection::{Connection, Stream};
 use prepared::PreparedSocket;
@@ -60,6 +62,7 @@ struct Accepting {
     broker: Arc<Broker>,
     admission: Arc<Admission>,
     tls: Arc<ArcSwap<ServerConfig>>,
+    audience: Audience,
 }
 
 impl Servers {
@@ -74,13 +77,14 @@ impl Servers {
         let addresses = (guests.address, operators.address);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let [guests_tls, operators_tls] = certificates.0.clone();
-        let accepting = |admission: &Arc<Admission>, tls| Accepting {
+        let accepting = |admission: &Arc<Admission>, tls, audience| Accepting {
             broker: Arc::clone(broker),
             admission: Arc::clone(admission),
             tls,
+            audience,
         };
-        let guests_server = accepting(&broker.admission.guests, guests_tls);
-        let operators_server = accepting(&broker.admission.operators, operators_tls);
+        let guests_server = accepting(&broker.admission.guests, guests_tls, Audience::Guests);
+        let operators_server = accepting(&broker.admission.operators, operators_tls, Audience::Operators);
         let running = [
             serve(guests_server, guests, threads, guests::configure)?,
             serve(operators_server, operators, OPERATORS_THREADS, operators::configure)?,
@@ -128,7 +132,7 @@ impl Accepting {
         io.set_nodelay(true).ok()?;
         let handshake = TlsAcceptor::from(self.tls.load_full()).accept(io);
         let stream = timeout(limits.handshake, handshake).await.ok()?.ok()?;
-        Some((Stream::new(stream, Connection::new(permit, limits.connection)), peer))
+        Some((Stream::new(stream, Connection::new(permit, limits.connection), self.audience), peer))
     }
 }
 

@@ -1,4 +1,5 @@
-//! One connection below HTTP: bounds its lifetime, and its unread bytes to a window.
+//! One connection below HTTP: bounds its lifetime, and its unread bytes to a window; errors that the HTTP server
+//! answers without a body become problems ([`Farewell`]).
 //!
 //! The HTTP server would buffer up to 160 kB per connection. Here it gets a window: enough bytes for the head
 //! of a request, and then the number of bytes that requests have consumed, in heads and body bytes read. So
@@ -10,14 +11,17 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use actix_http::RequestHead;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
+use vouchsafe_protocol::ReasonCode;
 
+use super::farewell::{BareError, Farewell};
 use crate::admission::ConnectionPermit;
+use crate::problem::Audience;
 
 /// A connection, as its requests see it. All its requests are served on one thread.
 #[derive(Debug)]
@@ -36,6 +40,15 @@ pub(crate) struct Connection {
     body_read: Cell<bool>,
     /// Nothing more is read.
     over: Cell<bool>,
+}
+
+/// The last answer of a connection to something that is no request.
+#[derive(Debug)]
+enum Last {
+    /// There was none.
+    None,
+    Sending(Box<Farewell>),
+    Sent,
 }
 
 impl Connection {
@@ -128,13 +141,17 @@ impl HeadLength {
 pub(crate) struct Stream<S> {
     io: S,
     connection: Rc<Connection>,
+    audience: Audience,
     end: Pin<Box<Sleep>>,
+    /// Whether the window was used up before a request began, when it was last read from.
+    is_full: bool,
+    last: Last,
 }
 
 impl<S> Stream<S> {
-    pub(crate) fn new(io: S, connection: Rc<Connection>) -> Self {
+    pub(crate) fn new(io: S, connection: Rc<Connection>, audience: Audience) -> Self {
         let end = Box::pin(sleep(connection.lifetime.saturating_add(LAST_REQUEST)));
-        Self { io, connection, end }
+        Self { io, connection, audience, end, is_full: false, last: Last::None }
     }
 
     pub(crate) const fn connection(&self) -> &Rc<Connection> {
@@ -150,17 +167,47 @@ impl<S> Stream<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
+    /// Sends the last answer, if there is one to send. Nothing is read or written after it.
+    fn poll_last(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Last::Sending(farewell) = &mut self.last {
+            ready!(farewell.poll(&mut self.io, context))?;
+            self.last = Last::Sent;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The window is used up: the HTTP server has to take something out of it first. If that was the head of the
+    /// first request, the head is too large.
+    fn poll_full(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.connection.requests.get() > 0 || !self.is_full {
+            *self.connection.reader.borrow_mut() = Some(context.waker().clone());
+            if self.connection.requests.get() == 0 {
+                // The HTTP server reads until it has to wait, and only then looks for a head.
+                self.is_full = true;
+                context.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        }
+        self.last = Last::Sending(Box::new(Farewell::new(self.audience, ReasonCode::RequestTooLarge)));
+        self.poll_last(context)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check_end(context)?;
+        if !matches!(self.last, Last::None) {
+            // The end of what is read.
+            return self.poll_last(context);
+        }
         let window = self.connection.window.get();
         if window == 0 {
-            *self.connection.reader.borrow_mut() = Some(context.waker().clone());
-            return Poll::Pending;
+            return self.poll_full(context);
         }
         let before = buffer.filled().len();
         let read = if buffer.remaining() <= window {
@@ -178,14 +225,24 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.check_end(context)?;
-        Pin::new(&mut self.io).poll_write(context, bytes)
+        if let (Last::None, Some(BareError { start, code })) = (&self.last, BareError::at_end_of(bytes)) {
+            if let Some(before) = bytes.get(..start).filter(|before| !before.is_empty()) {
+                return Pin::new(&mut self.io).poll_write(context, before);
+            }
+            self.last = Last::Sending(Box::new(Farewell::new(self.audience, code)));
+        }
+        if matches!(self.last, Last::None) {
+            return Pin::new(&mut self.io).poll_write(context, bytes);
+        }
+        ready!(self.poll_last(context))?;
+        Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

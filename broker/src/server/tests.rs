@@ -3,6 +3,7 @@
 mod bodies;
 mod bounds;
 mod connections;
+mod http_errors;
 mod prepared;
 
 use std::io::{Read as _, Write as _};

@@ -3,6 +3,8 @@ use std::future::poll_fn;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
 use actix_web::http::{Method, Uri};
 
+use tokio::io::{Join, Sink, join, sink};
+
 use super::*;
 use crate::admission::{Admission, Shares};
 use crate::config::Limits;
@@ -32,7 +34,7 @@ fn head(fields: usize) -> (RequestHead, String) {
 }
 
 /// Everything that the HTTP server can read before it has to wait.
-async fn available(stream: &mut Stream<&[u8]>) -> usize {
+async fn available(stream: &mut Stream<Join<&[u8], Sink>>) -> usize {
     let mut all = 0;
     poll_fn(|context: &mut Context<'_>| {
         let mut bytes = [0; 4096];
@@ -57,7 +59,7 @@ async fn t54_requests_that_follow_each_other_keep_no_more_than_a_window() {
     let connection = connection();
     let (head, text) = head(3);
     let sent = [text.as_bytes(), &[b' '; BODY]].concat().repeat(20);
-    let mut stream = Stream::new(sent.as_slice(), Rc::clone(&connection));
+    let mut stream = Stream::new(join(sent.as_slice(), sink()), Rc::clone(&connection), Audience::Guests);
     let (mut read, mut used) = (0, 0);
     for round in 0..18 {
         read += available(&mut stream).await;
@@ -84,7 +86,7 @@ async fn t54_a_connection_ends_before_its_window_is_too_small_for_a_head() {
     let connection = connection();
     let (head, text) = head(20);
     let sent = text.repeat(1000);
-    let mut stream = Stream::new(sent.as_bytes(), Rc::clone(&connection));
+    let mut stream = Stream::new(join(sent.as_bytes(), sink()), Rc::clone(&connection), Audience::Guests);
     let (mut read, mut requests) = (0, 0);
     loop {
         read += available(&mut stream).await;
