@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use vouchsafe_attestation::anchors::AnchorError;
@@ -15,7 +16,7 @@ use vouchsafe_keystore::keyring::file::KeyringFileError;
 use vouchsafe_keystore::registry::OpenError;
 use vouchsafe_keystore::{Keyring, Keystore, RandomError, StoreError};
 use vouchsafe_protocol::challenge::{ChallengeError, ChallengeKey};
-use vouchsafe_protocol::{BrokerIdentity, Challenge, IdentityKey, Nonce, UnixTime};
+use vouchsafe_protocol::{BrokerIdentity, Challenge, IdentityKey, Nonce, ReasonCode, UnixTime};
 
 use crate::admission::{Admission, Shares};
 use crate::collateral::{
@@ -24,6 +25,7 @@ use crate::collateral::{
 use crate::config::{BrokerConfig, Limits};
 use crate::gate::{Gate, Rate};
 use crate::health::readiness::Readiness;
+use crate::log::sampled::Sampled;
 use crate::metrics::{LISTENERS, ListenerMetrics, Metrics};
 use crate::operators::logins::Logins;
 use crate::pool::Pool;
@@ -46,6 +48,8 @@ pub struct Broker {
     pub(crate) wants: Rate,
     pub(crate) refusals: Refusals,
     pub(crate) logins: Logins,
+    /// Log lines about requests whose evidence was not verified.
+    pub(crate) stranger_lines: Sampled<ReasonCode>,
     pub(crate) metrics: Metrics,
     pub(crate) runtime: tokio::runtime::Handle,
     challenge_keys: Vec<ChallengeKey>,
@@ -143,6 +147,7 @@ impl Broker {
             rate: Rate::new(limits.releases_per_instance, limits.releases_without_instance),
             wants: Rate::new(WANTS_OF_INSTANCE, 0),
             refusals: Refusals::new(limits.remembered_refusals),
+            stranger_lines: Sampled::new(BETWEEN_LINES),
             logins: Logins::new(metrics.logins.clone()),
             metrics,
             runtime: tokio::runtime::Handle::current(),
@@ -252,3 +257,5 @@ fn trust_anchors(config: &BrokerConfig) -> Result<TrustAnchors, StartError> {
 /// Items of missing collateral per minute that are counted for an instance. Requests with its certificate
 /// that lack more are treated as those of an unverified client; a VM lacks one or two.
 const WANTS_OF_INSTANCE: u32 = 4;
+/// The least time between two log lines about strangers with the same reason code.
+const BETWEEN_LINES: Duration = Duration::from_secs(10);

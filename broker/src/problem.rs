@@ -19,6 +19,8 @@ use crate::random;
 pub struct HttpProblem {
     problem: Box<Problem>,
     retry_after: Option<u32>,
+    /// What a guest's problem does not say.
+    reason: Option<String>,
 }
 
 impl HttpProblem {
@@ -62,6 +64,18 @@ impl HttpProblem {
         serde_json::to_vec(&self.problem).unwrap_or_default()
     }
 
+    /// Notes the reason for operators, who see it under the decision's id. It is not sent.
+    #[must_use]
+    pub(crate) fn because(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// The reason for operators.
+    pub(crate) fn reason(&self) -> &str {
+        self.reason.as_deref().or(self.problem.detail.as_deref()).unwrap_or(self.problem.code.title())
+    }
+
     /// Its code.
     #[must_use]
     pub const fn code(&self) -> ReasonCode {
@@ -83,7 +97,7 @@ impl Audience {
     #[must_use]
     pub fn problem(self, code: ReasonCode, detail: impl Into<String>) -> HttpProblem {
         match self {
-            Self::Guests => HttpProblem::for_guest(code),
+            Self::Guests => HttpProblem::for_guest(code).because(detail),
             Self::Operators => HttpProblem::for_operator(code, detail),
         }
     }
@@ -91,7 +105,7 @@ impl Audience {
 
 impl From<Problem> for HttpProblem {
     fn from(problem: Problem) -> Self {
-        Self { problem: Box::new(problem), retry_after: None }
+        Self { problem: Box::new(problem), retry_after: None, reason: None }
     }
 }
 

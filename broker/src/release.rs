@@ -26,7 +26,7 @@ use commit::{Action, commit};
 use error::Failure;
 use pipeline::Release;
 use proposal::Proposal;
-pub(crate) use refuse::{Refused, refuse_challenge};
+pub(crate) use refuse::{Refused, log_stranger, refuse_challenge};
 use refuse::{RequestContext, refuse};
 use volume::Volume;
 

@@ -7,14 +7,14 @@ use serde::de::DeserializeOwned;
 use vouchsafe_keystore::record::RefusalRecord;
 use vouchsafe_protocol::limits::MAX_OPENING;
 use vouchsafe_protocol::messages;
-use vouchsafe_protocol::{Challenge, DecisionId, ReasonCode, RequestDigest, UnixTime};
+use vouchsafe_protocol::{Challenge, DecisionId, ReasonCode, RequestDigest};
 
 use crate::attested::{Arrival, Incoming, Received};
 use crate::body::{BodyReader, NoOpening, Opening};
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
 use crate::refusals::Standing;
-use crate::release::refuse_challenge;
+use crate::release::{log_stranger, refuse_challenge};
 use crate::server::client::Client;
 use crate::{clock, random};
 
@@ -25,13 +25,14 @@ where
 {
     let client = body.client();
     let decision = random::decision_id().map_err(|_| HttpProblem::new(ReasonCode::Internal))?;
+    let unread = Unread { broker, decision, client };
     let challenge = match body.opening(MAX_OPENING, challenge).await {
         Ok(challenge) => challenge,
         Err(error) => {
             body.discard().await;
             return Err(match error {
-                NoOpening::Malformed(reason) => malformed(broker, decision, client, clock::now(), &reason),
-                NoOpening::Problem(problem) => problem,
+                NoOpening::Malformed(reason) => unread.malformed(reason),
+                NoOpening::Problem(problem) => unread.not_received(problem, Standing::Malformed),
             });
         }
     };
@@ -41,12 +42,11 @@ where
         body.discard().await;
         return Err(problem);
     }
-    let body = body.whole().await.inspect_err(|problem| broker.metrics.refused(problem.code()))?;
+    let body = body.whole().await.map_err(|problem| unread.not_received(problem, Standing::Unverified))?;
     let arrival = Arrival::enter(broker, client, body.room());
     let now = clock::now();
-    let refuse = |reason: String| malformed(broker, decision, client, now, &reason);
-    let request: T = body.parse().map_err(|error| refuse(error.to_string()))?;
-    let received = request.try_into().map_err(|error| refuse(error.to_string()))?;
+    let request: T = body.parse().map_err(|error| unread.malformed(error))?;
+    let received = request.try_into().map_err(|error| unread.malformed(error))?;
     let digest = RequestDigest::of(body.as_slice());
     Ok(Incoming { decision, received, digest, arrival, now })
 }
@@ -59,31 +59,44 @@ fn challenge(bytes: &[u8]) -> Opening<Challenge> {
     }
 }
 
-/// A malformed request: operators can look up why, the guest gets no detail.
-fn malformed(
-    broker: &Broker,
+/// A request that is refused before it is read: operators can look up why, the guest gets no detail.
+struct Unread<'b> {
+    broker: &'b Broker,
     decision: DecisionId,
     client: Client,
-    at: UnixTime,
-    reason: &str,
-) -> HttpProblem {
-    let code = ReasonCode::MalformedRequest;
-    broker.metrics.refused(code);
-    let reason: String = reason.chars().take(LONGEST_REASON).collect();
-    let refusal = RefusalRecord {
-        at,
-        baseline: None,
-        claims: None,
-        code,
-        decision,
-        evidence: Vec::new(),
-        instance: None,
-        paths: Vec::new(),
-        peer: client.peer,
-        reasons: vec![reason],
-    };
-    broker.refusals.keep(refusal, Standing::Malformed);
-    HttpProblem::new(code).under(decision)
+}
+
+impl Unread<'_> {
+    fn malformed(&self, reason: impl Display) -> HttpProblem {
+        let code = ReasonCode::MalformedRequest;
+        self.refused(code, &reason.to_string(), Standing::Malformed);
+        HttpProblem::new(code).under(self.decision)
+    }
+
+    /// Its body did not arrive, or there was no room for it.
+    fn not_received(&self, problem: HttpProblem, standing: Standing) -> HttpProblem {
+        self.refused(problem.code(), problem.reason(), standing);
+        problem.under(self.decision)
+    }
+
+    fn refused(&self, code: ReasonCode, reason: &str, standing: Standing) {
+        let Self { broker, decision, client } = *self;
+        broker.metrics.refused(code);
+        log_stranger(broker, decision, code, client.peer);
+        let refusal = RefusalRecord {
+            at: clock::now(),
+            baseline: None,
+            claims: None,
+            code,
+            decision,
+            evidence: Vec::new(),
+            instance: None,
+            paths: Vec::new(),
+            peer: client.peer,
+            reasons: vec![reason.chars().take(LONGEST_REASON).collect()],
+        };
+        broker.refusals.keep(refusal, standing);
+    }
 }
 
 /// The parser's message may quote the body.

@@ -11,6 +11,7 @@ use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer};
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{PlaintextSecret, ReasonCode, RequestDigest};
 
+use crate::testing::lines::Lines;
 use crate::testing::{Act, Asked, Fixture, PATH, VALUE, by, name, path, policy};
 
 /// An answer.
@@ -79,7 +80,7 @@ async fn every_error_is_a_problem_with_a_decision_id() {
         let answer = call(&fixture, method, uri, body).await;
         let problem = answer.problem();
         assert_eq!((problem.code, problem.signature), (code, None), "{uri}");
-        if code == ReasonCode::MalformedRequest {
+        if [ReasonCode::MalformedRequest, ReasonCode::RequestTooLarge].contains(&code) {
             let kept = fixture.broker.refusals.get(problem.decision.expect("an id")).expect("remembered");
             assert!(kept.reasons[0].len() <= 200, "{:?}", kept.reasons);
         }
@@ -167,4 +168,57 @@ async fn t10_extra_anchors_are_announced() {
     let info: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
     assert_eq!(info["extra_trust_anchors"].as_array().map(Vec::len), Some(2));
     assert_eq!(info["identities"][0], fixture.broker.identity().to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t50_a_body_refused_under_a_live_challenge_is_explained_under_the_id_on_the_console() {
+    let fixture = Fixture::new().await;
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
+    let whole = serde_json::to_vec(&asked.request).expect("JSON");
+    let too_large = [&whole[..whole.len() - 1], &vec![b' '; MAX_REQUEST]].concat();
+    let shares = crate::admission::Shares::guests(&fixture.broker.config().limits);
+    let unknown = crate::admission::Network::from(std::net::IpAddr::from([0, 0, 0, 0]));
+    let mut room =
+        Some(fixture.broker.admission.guests.body(unknown, shares.bodies_of_network).expect("room"));
+    for (body, code, reason) in [
+        (whole, ReasonCode::Overloaded, "the address has used up its share"),
+        (too_large, ReasonCode::RequestTooLarge, "The request is too large"),
+    ] {
+        let answer = call(&fixture, Method::POST, "/v1/release", body).await;
+        let problem = answer.problem();
+        assert_eq!((problem.code, problem.signature), (code, None));
+        let kept = fixture.broker.refusals.get(problem.decision.expect("an id")).expect("remembered");
+        assert_eq!((kept.code, kept.reasons), (code, vec![reason.to_owned()]));
+        let counted = format!("vouchsafe_refusals_total{{code=\"{code}\"}} 1\n");
+        let metrics = String::from_utf8(fixture.broker.metrics.text().expect("text")).expect("text");
+        assert!(metrics.contains(&counted), "{metrics}");
+        room = None;
+    }
+    assert!(room.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t44_refusals_of_strangers_have_a_line_per_code_and_those_of_verified_vms_one_each() {
+    let fixture = Fixture::new().await;
+    let (lines, _guard) = Lines::of_this_thread();
+    let mut foreign = fixture.challenge();
+    foreign.nonce.0[0] ^= 1;
+    let opening = format!("{{\"challenge\":{},", serde_json::to_string(&foreign).expect("JSON"));
+    let denied = || fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &["prod/db/none"]);
+    for _ in 0..5 {
+        for (body, code) in
+            [(&opening[..], ReasonCode::ChallengeInvalid), ("[", ReasonCode::MalformedRequest)]
+        {
+            let answer = call(&fixture, Method::POST, "/v1/release", body.into()).await;
+            assert_eq!(answer.problem().code, code);
+        }
+        assert_eq!(ask(&fixture, &denied()).await.problem().code, ReasonCode::NotGranted);
+    }
+    let refused = lines.with("release.refused");
+    let of = |code: &str| refused.iter().filter(|line| line.contains(code)).collect::<Vec<_>>();
+    assert_eq!(of("not-granted").len(), 5, "{refused:?}");
+    assert!(of("not-granted").iter().all(|line| line.contains("instance=") && !line.contains("count=")));
+    for code in ["challenge-invalid", "malformed-request"] {
+        assert!(matches!(of(code)[..], [line] if line.contains("count=1")), "{refused:?}");
+    }
 }

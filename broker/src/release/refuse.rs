@@ -4,6 +4,7 @@
 //! bounded memory, since anyone can get authentic evidence. Under a live challenge a refusal is signed.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use vouchsafe_keystore::record::{NewRefusal, RecordError, RefusalRecord};
 use vouchsafe_protocol::challenge::ChallengeError;
@@ -79,13 +80,29 @@ pub(super) fn refuse(broker: &Broker, request: RequestContext, failure: Failure)
     if matches!(&*error, ReleaseError::Record(RecordError::Volume(_))) && code == ReasonCode::NotGranted {
         broker.metrics.headers_refused.inc();
     }
-    let peer = request.peer.map(tracing::field::display);
-    tracing::info!(event = "release.refused", %decision, %code, instance = vm.instance(), peer);
+    match &vm {
+        VmContext::Verified(_) => {
+            let peer = request.peer.map(tracing::field::display);
+            tracing::info!(event = "release.refused", %decision, %code, instance = vm.instance(), peer);
+        }
+        VmContext::Certified(_) | VmContext::Unknown => {
+            log_stranger(broker, decision, code, request.peer);
+        }
+    }
     let nonce = request.nonce.or(error.nonce());
     keep(broker, request, &error, vm);
     // Turning work away must stay cheap: an overloaded broker does not sign.
     let nonce = nonce.filter(|_| code != ReasonCode::Overloaded);
     Refused { code, decision, nonce, retry_after: error.retry_after() }
+}
+
+/// The log line of a refusal whose evidence was not verified, which anyone can cause: one for each code at intervals,
+/// with the number of refusals since the one before.
+pub(crate) fn log_stranger(broker: &Broker, decision: DecisionId, code: ReasonCode, peer: Option<IpAddr>) {
+    if let Some(count) = broker.stranger_lines.due(code, Instant::now()) {
+        let peer = peer.map(tracing::field::display);
+        tracing::info!(event = "release.refused", %decision, %code, peer, count, "not verified");
+    }
 }
 
 /// Errors that only the broker's own log shows.
