@@ -15,7 +15,8 @@ mod writer;
 #[cfg(test)]
 pub(crate) use checkpoint::empty_at_last;
 pub(crate) use checkpoint::{Emptying, empties_shortly};
-pub(crate) use connect::{connect, create_file};
+pub(crate) use connect::{any_rows, connect, create_file, has_tables};
+pub(crate) use error::RESTORE_KEYRING;
 pub use error::StoreError;
 pub(crate) use readers::Reader;
 #[cfg(test)]

@@ -109,6 +109,15 @@ impl Fixture {
         }
     }
 
+    /// The same with a statement that is put together, without foreign keys.
+    pub(crate) async fn run(&self, statement: &str) {
+        let mut writer = self.keystore.pools().writer.acquire().await.expect("the connection");
+        for statement in ["PRAGMA foreign_keys = OFF", statement, "PRAGMA foreign_keys = ON"] {
+            let done = sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *writer).await;
+            done.expect("a statement of a test");
+        }
+    }
+
     /// Blocks all other writers.
     pub(crate) async fn hold(&self) -> Tx<'static> {
         self.keystore.pools().write("test").await.expect("the connection")

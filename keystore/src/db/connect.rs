@@ -9,16 +9,44 @@ use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, SqlSafeStr as _, error::BoxDynError};
+use sqlx::{Connection as _, QueryBuilder, SqlSafeStr as _, error::BoxDynError};
 
 use super::checkpoint::{CHECKPOINT_WAIT, Emptying};
 use super::readers::{Reader, Readers};
-use super::sqlite::BUSY_TIMEOUT;
+use super::sqlite::{BUSY_TIMEOUT, Connection, Db, Pool};
 use super::writer::{Pools, Writer};
 
 /// Creates the database's file, which must not exist, readable only by its owner.
 pub(crate) fn create_file(path: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.sync_all()
+}
+
+/// Whether the file is a database with tables. It is opened for reading only, and not at all if it is empty: opening
+/// an empty database deletes its write-ahead log, which may hold everything that there is.
+pub(crate) async fn has_tables(path: &Path) -> Result<bool, sqlx::Error> {
+    if std::fs::metadata(path)?.len() == 0 {
+        return Ok(false);
+    }
+    let mut connection = read_only(path).await?;
+    let query = "SELECT COUNT(*) > 0 FROM sqlite_master WHERE name = '_sqlx_migrations'";
+    let found = sqlx::query_scalar(query).fetch_one(&mut connection).await?;
+    connection.close().await?;
+    Ok(found)
+}
+
+/// One connection that cannot change the file.
+async fn read_only(path: &Path) -> Result<Connection, sqlx::Error> {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
+    Connection::connect_with(&options).await
+}
+
+/// Whether any table has a row.
+pub(crate) async fn any_rows(pool: &Pool) -> Result<bool, sqlx::Error> {
+    let mut query = QueryBuilder::<Db>::new("SELECT 1 = 0");
+    for table in TABLES {
+        query.push(" OR EXISTS (SELECT 1 FROM ").push(table).push(")");
+    }
+    query.build_query_scalar().fetch_one(pool).await
 }
 
 /// Opens the database, brings its tables up to date and empties its write-ahead log: a process that was killed after
@@ -90,5 +118,45 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "proposals", include_str!("../../migrations/0004_proposals.sql")),
 ];
 
+/// The tables that the migrations create.
+const TABLES: &[&str] = &[
+    "chips",
+    "chips_head",
+    "document_versions",
+    "documents",
+    "epoch",
+    "evidence",
+    "identities",
+    "log_head",
+    "log_leaves",
+    "meta",
+    "operators",
+    "sealed_values",
+    "secret_versions",
+    "secrets",
+    "spent_nonces",
+];
+
 const STATEMENTS: usize = 256;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_tables_of_the_migrations_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vouchsafe.db");
+        create_file(&path).unwrap();
+        let pools = connect(&path).await.unwrap();
+        let found: Vec<String> = sqlx::query_scalar(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> '_sqlx_migrations' ORDER BY name",
+        )
+        .fetch_all(pools.readers.of(Reader::Release))
+        .await
+        .unwrap();
+        assert_eq!(found, TABLES);
+        assert!(!any_rows(pools.readers.of(Reader::Release)).await.unwrap());
+    }
+}

@@ -1,5 +1,6 @@
 //! Errors of the database, and rows that fail their checks.
 
+use super::sqlite::is_damaged;
 use crate::keyring::GenerationId;
 use crate::primitives::RandomError;
 use crate::sealing::SealError;
@@ -8,10 +9,10 @@ use crate::sealing::SealError;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database failed.
-    #[error("the database failed: {0}")]
+    #[error("the database failed: {}{}", .0, if is_damaged(.0) { RESTORE } else { "" })]
     Database(#[from] sqlx::Error),
     /// A row was edited or removed.
-    #[error("row {key} of table {table} was tampered with")]
+    #[error("row {key} of table {table} was tampered with{RESTORE}")]
     RowTampered {
         /// The table.
         table: &'static str,
@@ -19,7 +20,7 @@ pub enum StoreError {
         key: String,
     },
     /// A row was replaced by an older version.
-    #[error("row {key} of table {table} was rolled back from change {pinned} to {found}")]
+    #[error("row {key} of table {table} was rolled back from change {pinned} to {found}{RESTORE}")]
     RowRolledBack {
         /// The table.
         table: &'static str,
@@ -31,7 +32,9 @@ pub enum StoreError {
         pinned: u64,
     },
     /// A row is authenticated under a root key that is not in the keyring.
-    #[error("row {key} of table {table} needs generation {id} of the keyring, which is not there")]
+    #[error(
+        "row {key} of table {table} needs generation {id} of the keyring, which is not there{RESTORE_KEYRING}"
+    )]
     UnknownGeneration {
         /// The table.
         table: &'static str,
@@ -70,3 +73,8 @@ pub enum StoreError {
     #[error(transparent)]
     Random(#[from] RandomError),
 }
+
+/// The next step when the database is damaged.
+const RESTORE: &str = "; restore it from a backup: docs/operations.md";
+/// The next step when the keyring lacks what the database needs.
+pub(crate) const RESTORE_KEYRING: &str = "; put back the keyring file that has it: docs/operations.md";

@@ -74,15 +74,27 @@ pub(super) fn is_constraint(error: &sqlx::Error) -> bool {
     matches!(kind, Some(ErrorKind::UniqueViolation | ErrorKind::NotNullViolation))
 }
 
-/// Whether another connection held the database, whatever the extended code.
+/// Whether another connection held the database.
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(DatabaseError::code);
-    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == SQLITE_BUSY)
+    primary_code(error) == Some(SQLITE_BUSY)
+}
+
+/// Whether the file is not a database, or its pages contradict one another.
+pub(super) fn is_damaged(error: &sqlx::Error) -> bool {
+    matches!(primary_code(error), Some(SQLITE_CORRUPT | SQLITE_NOTADB))
+}
+
+fn primary_code(error: &sqlx::Error) -> Option<u32> {
+    let code = error.as_database_error().and_then(DatabaseError::code)?;
+    // https://www.sqlite.org/rescode.html: the low byte of an extended code is its primary one.
+    code.parse::<u32>().ok().map(|code| code & 0xff)
 }
 
 /// Begins a writing transaction and takes the lock at once, so that no later statement can fail to get it.
 pub(super) const WRITE: &str = "BEGIN IMMEDIATE";
 /// How long SQLite itself waits for a lock.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// <https://www.sqlite.org/rescode.html>: the low byte of an extended code is its primary one.
+// https://www.sqlite.org/rescode.html
 const SQLITE_BUSY: u32 = 5;
+const SQLITE_CORRUPT: u32 = 11;
+const SQLITE_NOTADB: u32 = 26;

@@ -23,7 +23,7 @@ pub enum KeyringFileError {
     #[error(
         "keyring {}: {source}{}",
         path.display(),
-        if source.kind() == io::ErrorKind::NotFound { "; `vouchsafe init` creates one with a new broker" } else { "" }
+        if source.kind() == io::ErrorKind::NotFound { ABSENT } else { "" }
     )]
     Io {
         /// The file.
@@ -271,3 +271,5 @@ impl<'de> Deserialize<'de> for KeyText {
 }
 
 const MAX_FILE: usize = 64 * 1024;
+const ABSENT: &str = "; if this broker existed before, put back the keyring from its backup, without which the database \
+                      cannot be read (docs/operations.md); `vouchsafe init` creates a keyring with a new broker";

@@ -10,7 +10,7 @@ use vouchsafe_protocol::hashing::Preimage;
 use super::chips;
 use super::handle::Registry;
 use crate::db::columns::{self, tampered};
-use crate::db::{Pools, Reader, StoreError, connect, create_file};
+use crate::db::{Pools, RESTORE_KEYRING, Reader, StoreError, any_rows, connect, create_file, has_tables};
 use crate::keyring::{GenerationId, Keyring};
 use crate::log::{Head, Log, head_preimage};
 use crate::sealing;
@@ -25,7 +25,11 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// It does not exist.
-    #[error("there is no keystore at {}: create one with `vouchsafe init`", path.display())]
+    #[error(
+        "there is no keystore at {}: if this broker existed before, restore it from a backup \
+         (docs/operations.md); a new broker is created by `vouchsafe init`",
+        path.display()
+    )]
     Missing {
         /// The database.
         path: PathBuf,
@@ -38,9 +42,32 @@ pub enum OpenError {
         /// The error of the operating system.
         source: std::io::Error,
     },
-    /// Creating it was interrupted.
-    #[error("the keystore at {} was never finished: remove it and run `vouchsafe init` again", path.display())]
+    /// The file is empty, or a database without tables.
+    #[error(
+        "there are no tables in the keystore at {}: if this broker existed before, restore it from a backup \
+         (docs/operations.md); if `vouchsafe init` was interrupted, remove the file and run it again",
+        path.display()
+    )]
+    NoTables {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Creating it was interrupted: it has tables, and all of them are empty.
+    #[error(
+        "the keystore at {} was never finished, all of its tables are empty: remove it and run `vouchsafe init` again",
+        path.display()
+    )]
     Unfinished {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The row that proves the keyring is gone, and other rows are there.
+    #[error(
+        "the keystore at {} lacks row keyring of table meta, but has other rows: it is damaged, and not a new one; \
+         restore it from a backup (docs/operations.md)",
+        path.display()
+    )]
+    MetaLost {
         /// The database.
         path: PathBuf,
     },
@@ -51,7 +78,10 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The keyring lacks the generation with which this keystore was created.
-    #[error("the keystore at {} needs generation {id} of the keyring, which is not in the file given", path.display())]
+    #[error(
+        "the keystore at {} needs generation {id} of the keyring, which is not in the file given{RESTORE_KEYRING}",
+        path.display()
+    )]
     MissingGeneration {
         /// The database.
         path: PathBuf,
@@ -79,6 +109,10 @@ impl Registry {
     pub(crate) async fn open(path: &Path, keyring: Keyring) -> Result<Self, OpenError> {
         if !path.exists() {
             return Err(OpenError::Missing { path: path.to_owned() });
+        }
+        // Before the migrations, which would create them.
+        if !has_tables(path).await.map_err(StoreError::from)? {
+            return Err(OpenError::NoTables { path: path.to_owned() });
         }
         let pools = connect(path).await.map_err(StoreError::from)?;
         Self::with_pools(path, pools, keyring).await
@@ -131,8 +165,8 @@ async fn check_keyring(path: &Path, pools: &Pools, keyring: &Keyring) -> Result<
     let row = sqlx::query("SELECT generation, mac FROM meta WHERE name = 'keyring'")
         .fetch_optional(pools.readers.of(Reader::Release))
         .await
-        .map_err(StoreError::from)?
-        .ok_or_else(|| OpenError::Unfinished { path: path.to_owned() })?;
+        .map_err(StoreError::from)?;
+    let Some(row) = row else { return Err(without_proof(path, pools).await?) };
     let mac: Vec<u8> = row.try_get("mac").map_err(StoreError::from)?;
     let id = columns::generation(&row, "meta", "keyring")?;
     let generation =
@@ -142,6 +176,14 @@ async fn check_keyring(path: &Path, pools: &Pools, keyring: &Keyring) -> Result<
     } else {
         Err(OpenError::WrongKeyring { path: path.to_owned() })
     }
+}
+
+/// What a keystore is that lacks the row `keyring` in `meta`. That row is written in one transaction with the
+/// first rows of other tables.
+async fn without_proof(path: &Path, pools: &Pools) -> Result<OpenError, StoreError> {
+    let path = path.to_owned();
+    let rows = any_rows(pools.readers.of(Reader::Release)).await?;
+    Ok(if rows { OpenError::MetaLost { path } } else { OpenError::Unfinished { path } })
 }
 
 /// The MAC input of the row `keyring` in `meta`, which only proves that the keyring matches.

@@ -2,8 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+use sqlx::{Connection as _, SqliteConnection};
+
 use super::*;
-use crate::db::Reader;
+use crate::db::{Reader, create_file};
 
 #[tokio::test]
 async fn a_put_secret_is_there_after_a_restart() {
@@ -46,10 +49,92 @@ async fn startup_says_what_is_wrong() {
     assert!(matches!(missing, OpenError::Missing { .. }));
     let exists = Keystore::create(&fixture.path(), other()).await.unwrap_err();
     assert!(matches!(exists, OpenError::Exists { .. }));
-    fixture.sql("DELETE FROM meta").await;
-    assert!(matches!(fixture.again().await.unwrap_err(), OpenError::Unfinished { .. }));
     let mode = fs::metadata(fixture.path()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+/// Asserts that the message leads an operator whose database is damaged to the backup, and not to `init`.
+fn assert_leads_to_the_backup(error: &OpenError) {
+    let said = error.to_string();
+    let restore = said.find("from a backup").unwrap_or_else(|| panic!("{said}"));
+    assert!(said.contains("docs/operations.md"), "{said}");
+    assert!(said.find("init`").is_none_or(|init| init > restore), "{said}");
+}
+
+#[tokio::test]
+async fn a_lost_row_is_not_a_new_keystore() {
+    let fixture = Fixture::new().await;
+    fixture.sql("DELETE FROM meta").await;
+    let lost = fixture.again().await.unwrap_err();
+    assert!(matches!(lost, OpenError::MetaLost { .. }), "{lost}");
+    assert_leads_to_the_backup(&lost);
+    assert!(!lost.to_string().contains("init"), "{lost}");
+}
+
+#[tokio::test]
+async fn only_a_keystore_without_any_row_is_unfinished() {
+    let fixture = Fixture::new().await;
+    for table in ["meta", "document_versions", "documents", "epoch", "identities", "log_head", "log_leaves"] {
+        fixture.run(&format!("DELETE FROM {table}")).await;
+        let lost = fixture.again().await.unwrap_err();
+        assert!(matches!(lost, OpenError::MetaLost { .. }), "{table}: {lost}");
+    }
+    fixture.sql("DELETE FROM chips_head").await;
+    let unfinished = fixture.again().await.unwrap_err();
+    assert!(matches!(unfinished, OpenError::Unfinished { .. }), "{unfinished}");
+}
+
+#[tokio::test]
+async fn a_file_without_tables_is_refused_as_it_is() {
+    let fixture = Fixture::new().await;
+    fixture.keystore.close().await;
+    let full = fs::read(fixture.path()).unwrap();
+    fs::write(fixture.path(), b"").unwrap();
+    let log = fixture.folder.path().join("vouchsafe.db-wal");
+    fs::write(&log, b"what is left").unwrap();
+    let empty = fixture.again().await.unwrap_err();
+    assert!(matches!(empty, OpenError::NoTables { .. }), "{empty}");
+    assert_leads_to_the_backup(&empty);
+    // SQLite deletes the write-ahead log of an empty database.
+    assert_eq!(fs::read(&log).unwrap(), b"what is left");
+    fs::remove_file(&log).unwrap();
+    assert_eq!(fs::read(fixture.path()).unwrap(), b"");
+
+    // A copy without its write-ahead log may have no more than the header.
+    let other = fixture.folder.path().join("other.db");
+    create_file(&other).unwrap();
+    let header = SqliteConnectOptions::new().filename(&other).journal_mode(SqliteJournalMode::Wal);
+    SqliteConnection::connect_with(&header).await.unwrap().close().await.unwrap();
+    let header = fs::read(&other).unwrap();
+    assert!(!header.is_empty());
+    let tables = Keystore::open(&other, fixture.keyring()).await.unwrap_err();
+    assert!(matches!(tables, OpenError::NoTables { .. }), "{tables}");
+    assert_eq!(fs::read(&other).unwrap(), header, "nothing was migrated");
+
+    fs::write(fixture.path(), &full[..full.len() / 2]).unwrap();
+    assert_leads_to_the_backup(&fixture.again().await.unwrap_err());
+    fs::write(fixture.path(), vec![7; 8192]).unwrap();
+    assert_leads_to_the_backup(&fixture.again().await.unwrap_err());
+}
+
+#[tokio::test]
+async fn what_is_missing_or_damaged_leads_to_the_backup() {
+    let fixture = Fixture::new().await;
+    let missing =
+        Keystore::open(&fixture.folder.path().join("none.db"), fixture.keyring()).await.unwrap_err();
+    assert_leads_to_the_backup(&missing);
+    let keyring = Keyring::load(&fixture.folder.path().join("none.json")).unwrap_err().to_string();
+    let (restore, init) = (keyring.find("from its backup").unwrap(), keyring.find("init`").unwrap());
+    assert!(restore < init && keyring.contains("docs/operations.md"), "{keyring}");
+    let key = || "prod/p".to_owned();
+    let rolled_back = StoreError::RowRolledBack { table: "documents", key: key(), found: 1, pinned: 2 };
+    for error in [StoreError::RowTampered { table: "documents", key: key() }, rolled_back] {
+        assert!(error.to_string().ends_with("; restore it from a backup: docs/operations.md"), "{error}");
+    }
+    let unknown = StoreError::UnknownGeneration { table: "documents", key: key(), id: 2 };
+    assert!(unknown.to_string().ends_with("; put back the keyring file that has it: docs/operations.md"));
+    fixture.sql("UPDATE log_head SET size = size - 1").await;
+    assert_leads_to_the_backup(&fixture.again().await.unwrap_err());
 }
 
 #[tokio::test]
