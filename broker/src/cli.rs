@@ -19,6 +19,7 @@ mod online;
 mod operator;
 mod output;
 mod policy;
+mod recover_admin;
 mod secret;
 mod serve;
 mod trusted_file;
@@ -72,6 +73,8 @@ enum Command {
     Collateral(collateral::CollateralCommand),
     /// Add, list and remove operators.
     Operator(operator::OperatorCommand),
+    /// Add an administrator offline, when every administrator's token is lost.
+    RecoverAdmin(recover_admin::RecoverAdmin),
     /// Verify captured evidence offline. Always prints JSON.
     Verify(verify::Verify),
     /// Print completions for a shell.
@@ -118,6 +121,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Explain(command) => command.run(json),
         Command::Collateral(command) => command.run(json),
         Command::Operator(command) => command.run(json),
+        Command::RecoverAdmin(command) => command.run(json),
     }
 }
 

@@ -28,6 +28,7 @@ mod permits;
 mod proposals;
 mod readers;
 mod record;
+mod recovery;
 mod release;
 mod replay;
 mod retirement;

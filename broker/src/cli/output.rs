@@ -51,12 +51,14 @@ pub(super) fn note(text: &str) {
 
 /// Writes a new file that only its owner can read.
 pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let mut file = new_private(path)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| Failure::file(path, error))
+}
+
+/// Creates a file, which must not exist, that only its owner can read.
+pub(super) fn new_private(path: &Path) -> Result<fs::File, Failure> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    })
-    .map_err(|error| Failure::file(path, error))
+    file.map_err(|error| Failure::file(path, error))
 }
 
 /// Writes one JSON value.

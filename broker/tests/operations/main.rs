@@ -9,6 +9,8 @@ mod init;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod recover;
+#[cfg(test)]
 mod serve;
 #[cfg(test)]
 #[path = "../support/mod.rs"]

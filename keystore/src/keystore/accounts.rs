@@ -36,6 +36,19 @@ impl Keystore {
         self.0.registry.add_first_administrator(name, at).await
     }
 
+    /// Adds an administrator when no token of one is left: for a program on the broker's own host. The record has
+    /// the action `operator.recover` and names `recover-admin` as its author; a warning is logged.
+    ///
+    /// # Errors
+    /// [`OperatorError::Exists`] when the name is taken.
+    pub async fn recover_administrator(
+        &self,
+        name: &str,
+        at: UnixTime,
+    ) -> Result<OperatorToken, OperatorError> {
+        self.0.registry.recover_administrator(name, at).await
+    }
+
     /// Removes an operator; the token stops working at once.
     ///
     /// # Errors

@@ -158,15 +158,16 @@ pub struct Authority {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OperatorRecord {
-    /// The rights of the operator that was added or removed. Only with `operator.add` and `operator.remove`.
+    /// The rights of the operator that was added or removed. Only with `operator.add`, `operator.recover` and
+    /// `operator.remove`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<Authority>,
     /// The action, such as `secret.put`.
     pub action: String,
     /// When.
     pub at: UnixTime,
-    /// The operator's rights at that time. Absent in records of versions that did not store them, and in that
-    /// of `init`.
+    /// The operator's rights at that time. Absent in records of versions that did not store them, and in those
+    /// of programs on the broker's host, such as `init`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authority: Option<Authority>,
     /// The epoch that this change started.

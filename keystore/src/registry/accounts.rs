@@ -111,13 +111,7 @@ impl Registry {
         let namespaces = namespaces.to_vec();
         let operator = Operator { name: name.to_owned(), role, namespaces, created_at: actor.at };
         let mut change = self.change(&authorized).await?;
-        let before = sqlx::query("SELECT name FROM operators WHERE name = $1")
-            .bind(name)
-            .fetch_optional(change.connection());
-        if before.await?.is_some() {
-            return Err(OperatorError::Exists { name: name.to_owned() });
-        }
-        change.check().absent(OPERATORS, name)?;
+        require_free(&mut change, name).await?;
         add(change, operator).await
     }
 
@@ -130,15 +124,29 @@ impl Registry {
     ) -> Result<OperatorToken, OperatorError> {
         let authorized = Actor::offline(INIT, at).authorize("operator.add", name)?;
         check_name(name)?;
-        let role = OperatorRole::Administrator;
-        let operator = Operator { name: name.to_owned(), role, namespaces: Vec::new(), created_at: at };
         let mut change = self.change(&authorized).await?;
         let check = change.check();
         if !all_operators(change.connection(), check).await?.is_empty() {
             return Err(OperatorError::NotFirst);
         }
         check.absent(OPERATORS, name)?;
-        add(change, operator).await
+        add(change, administrator(name, at)).await
+    }
+
+    /// Adds an administrator whatever operators there are. Instead of a permit this requires the keyring and the
+    /// database's file. The record names the action, which no operator can take.
+    pub(crate) async fn recover_administrator(
+        &self,
+        name: &str,
+        at: UnixTime,
+    ) -> Result<OperatorToken, OperatorError> {
+        let authorized = Actor::offline(RECOVER, at).authorize("operator.recover", name)?;
+        check_name(name)?;
+        let mut change = self.change(&authorized).await?;
+        require_free(&mut change, name).await?;
+        let token = add(change, administrator(name, at)).await?;
+        tracing::warn!(event = "keystore.administrator_recovered", operator = name);
+        Ok(token)
     }
 
     /// Removes an operator; the token stops working at once.
@@ -182,6 +190,20 @@ impl Registry {
         let hash = Digest32::of(token.as_bytes());
         Ok(bool::from(hash.0.ct_eq(&row.token_hash.0)).then(|| row.identity()))
     }
+}
+
+fn administrator(name: &str, at: UnixTime) -> Operator {
+    let (name, role) = (name.to_owned(), OperatorRole::Administrator);
+    Operator { name, role, namespaces: Vec::new(), created_at: at }
+}
+
+/// Checks that no operator has this name.
+async fn require_free(change: &mut Change<'_>, name: &str) -> Result<(), OperatorError> {
+    let before = sqlx::query("SELECT name FROM operators WHERE name = $1").bind(name);
+    if before.fetch_optional(change.connection()).await?.is_some() {
+        return Err(OperatorError::Exists { name: name.to_owned() });
+    }
+    Ok(change.check().absent(OPERATORS, name)?)
 }
 
 /// Writes the row of an operator whose name is free, with a new token, and commits.
@@ -243,4 +265,6 @@ fn check_name(text: &str) -> Result<(), OperatorError> {
 
 /// Whom the log names for the first administrator.
 const INIT: &str = "init";
+/// Whom the log names for an administrator that was added without a permit.
+const RECOVER: &str = "recover-admin";
 const TOKEN_PREFIX: &str = "vouchsafe-operator.";

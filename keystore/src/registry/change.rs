@@ -49,7 +49,7 @@ impl<'a> Actor<'a> {
 
     /// A program on the broker's own host, such as `vouchsafe init`, without an account or a permit. Only
     /// this crate makes one, for changes whose own rule replaces the permit:
-    /// [`Registry::add_first_administrator`].
+    /// [`Registry::add_first_administrator`] and [`Registry::recover_administrator`].
     pub(crate) const fn offline(program: &'a str, at: UnixTime) -> Self {
         Self { operator: program, permit: None, peer: None, at }
     }

@@ -132,6 +132,11 @@ impl Machine {
         if text.starts_with("vouchsafe serve ") {
             return self.serve(&text);
         }
+        match text.strip_prefix("systemctl ") {
+            Some("stop vouchsafe") => return self.stop(),
+            Some("start vouchsafe") => return self.start(SERVE),
+            _ => {}
+        }
         let output = self.shell(&text).output()?;
         let said =
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -184,6 +189,21 @@ impl Machine {
         let config = Path::new("/var/lib/vouchsafe/broker.toml");
         let written = fs::read_to_string(config)?;
         fs::write(config, format!("extra_trust_anchors = [{:?}]\n{written}", self.place("anchors.pem")))?;
+        self.start(text)?;
+        let now = clock::now();
+        let crl = self.google.root_crl(&CrlSpec::current(UnixTime(now.0 - 60), now.plus(86_400)));
+        fs::write(self.place("test-ca.crl"), pem::crl(&crl))?;
+        let import = format!(
+            "vouchsafe collateral import {} --operator /var/lib/vouchsafe/operator.toml",
+            self.place("test-ca.crl").display()
+        );
+        success(self.shell(&import).output()?)?;
+        Ok(())
+    }
+
+    /// Starts the broker and waits until it listens.
+    fn start(&mut self, text: &str) -> anyhow::Result<()> {
+        ensure!(self.broker.is_none(), "the broker is running");
         let log = fs::File::create(self.place("broker.log"))?;
         let process = self.shell(&format!("exec {text}")).stdout(log.try_clone()?).stderr(log).spawn()?;
         self.broker = Some(process);
@@ -193,14 +213,17 @@ impl Machine {
             ensure!(Instant::now() < deadline, "the broker does not listen: {}", log());
             std::thread::sleep(Duration::from_millis(20));
         }
-        let now = clock::now();
-        let crl = self.google.root_crl(&CrlSpec::current(UnixTime(now.0 - 60), now.plus(86_400)));
-        fs::write(self.place("test-ca.crl"), pem::crl(&crl))?;
-        let import = format!(
-            "vouchsafe collateral import {} --operator /var/lib/vouchsafe/operator.toml",
-            self.place("test-ca.crl").display()
-        );
-        success(self.shell(&import).output()?)?;
+        Ok(())
+    }
+
+    /// As systemd does it: SIGTERM, and the broker has ended when this returns.
+    fn stop(&mut self) -> anyhow::Result<()> {
+        let mut broker = self.broker.take().context("the broker is not running")?;
+        let id = rustix::process::Pid::from_raw(i32::try_from(broker.id())?).context("a process")?;
+        rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
+        let status = broker.wait()?;
+        let log = fs::read_to_string(self.place("broker.log")).unwrap_or_default();
+        ensure!(status.success(), "the broker ended with {status}: {log}");
         Ok(())
     }
 
@@ -295,5 +318,7 @@ fn decision_of(said: &str) -> Option<String> {
 }
 
 const SECRET: &str = "correct horse battery staple";
+/// The unit's command: no systemd runs here.
+const SERVE: &str = "vouchsafe serve --config /var/lib/vouchsafe/broker.toml";
 const OPERATORS: &str = "127.0.0.1:8444";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -1,0 +1,112 @@
+//! `vouchsafe recover-admin`: a new administrator, for whoever has the keyring and the database.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+use vouchsafe_keystore::registry::{OperatorError, OperatorToken};
+use vouchsafe_keystore::{Keyring, Keystore};
+
+use super::failure::Failure;
+use super::{client, output, serve};
+use crate::broker::StartError;
+use crate::{BrokerConfig, clock, log};
+
+/// Stop the broker first, and run this as its user. The decision log gets a record with the action
+/// `operator.recover`, which no operator can make. Accounts whose tokens are lost stay until you remove them.
+#[derive(Debug, Args)]
+pub(super) struct RecoverAdmin {
+    /// Name of the new administrator, which no operator has.
+    name: String,
+    /// The broker's configuration.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Operator file (server, CA and token) to write: a new file (0600).
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// URL of the operators' listener; default: the address in the configuration.
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// CA of the operators' TLS certificate, PEM; default: the one that `init` wrote beside the certificate.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+impl RecoverAdmin {
+    pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        let config = BrokerConfig::load(&self.config)?;
+        log::start(config.log);
+        let (server, ca) = (self.server(&config)?, self.ca(&config)?);
+        // Created first: once the account is there, its token must not be lost.
+        let mut file = output::new_private(&self.out)?;
+        let token = self.recover(&config).inspect_err(|_| {
+            // It is empty. If it stays, the next attempt names it.
+            let _stays = fs::remove_file(&self.out);
+        })?;
+        let text = client::operator_file(&server, &ca, token.expose());
+        if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
+            output::note(&format!("vouchsafe: {}", Failure::file(&self.out, error)));
+            return output::print(&format!(
+                "Token of operator {}, shown this once:\n\n  {}\n",
+                self.name,
+                token.expose()
+            ));
+        }
+        let answer = json!({ "name": self.name, "operator_file": self.out });
+        output::show(json, answer, |_: Value| self.human())
+    }
+
+    fn recover(&self, config: &BrokerConfig) -> Result<OperatorToken, Failure> {
+        let keyring = Keyring::load(&config.keyring()).map_err(StartError::from)?;
+        serve::runtime()?.block_on(async {
+            let keystore = Keystore::open(&config.database(), keyring).await.map_err(StartError::from)?;
+            let token = keystore.recover_administrator(&self.name, clock::now()).await;
+            keystore.close().await;
+            token.map_err(|error| match error {
+                OperatorError::Exists { name } => Failure::Usage(format!(
+                    "operator {name} already exists: choose another name, and remove {name} with `vouchsafe operator remove` \
+                     once you have access"
+                )),
+                OperatorError::Store(error) => StartError::from(error).into(),
+                other => Failure::Usage(other.to_string()),
+            })
+        })
+    }
+
+    fn server(&self, config: &BrokerConfig) -> Result<String, Failure> {
+        let listen = config.operators.listen;
+        match &self.server {
+            Some(server) => Ok(server.clone()),
+            None if listen.ip().is_unspecified() || listen.port() == 0 => Err(Failure::Usage(format!(
+                "the operators' listener is at {listen}, which is not an address to connect to: give its URL with --server"
+            ))),
+            None => Ok(format!("https://{listen}")),
+        }
+    }
+
+    fn ca(&self, config: &BrokerConfig) -> Result<PathBuf, Failure> {
+        let given = self.ca.clone().or_else(|| made_by_init(&config.operators.certificate));
+        let ca = given.ok_or_else(|| {
+            Failure::Usage("give the CA of the operators' TLS certificate with --ca FILE".to_owned())
+        })?;
+        fs::canonicalize(&ca).map_err(|error| Failure::file(&ca, error))
+    }
+
+    fn human(&self) -> String {
+        let out = self.out.display();
+        format!(
+            "Administrator {} is added. Server, CA and token: {out}\n\nStart the broker. Then remove accounts whose tokens \
+             are lost:\n\n  vouchsafe operator list --operator {out}\n  vouchsafe operator remove NAME --operator {out}\n",
+            self.name
+        )
+    }
+}
+
+/// `init` writes `ca.pem` beside `certificate.pem`, and `operators-ca.pem` beside `operators-certificate.pem`.
+fn made_by_init(certificate: &Path) -> Option<PathBuf> {
+    let prefix = certificate.file_name()?.to_str()?.strip_suffix("certificate.pem")?;
+    Some(certificate.with_file_name(format!("{prefix}ca.pem"))).filter(|ca| ca.is_file())
+}
