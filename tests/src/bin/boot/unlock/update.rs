@@ -132,9 +132,7 @@ fn updating_volume(bench: &Bench<'_>, old: &Boot, new: &Boot) -> anyhow::Result<
     for file in ["etc/kernel/postinst.d/zzz-vouchsafe", "usr/lib/vouchsafe/propose-update"] {
         fs::copy(bench.debian.path(file), content.join(file)).with_context(|| file.to_owned())?;
     }
-    // The guest of initrds foretells nothing.
-    let guest = content.join("usr/bin/vouchsafe-guest");
-    run(Command::new("strip").arg("-o").arg(&guest).arg(program("vouchsafe-guest")?))?;
+    whole_guest(bench, &content)?;
     let update = content.join("etc/update");
     fs::write(update.join("version"), &new.version)?;
     fs::write(update.join("run"), UPDATE)?;
@@ -161,6 +159,18 @@ fn updating_volume(bench: &Bench<'_>, old: &Boot, new: &Boot) -> anyhow::Result<
     let [key, _] = &bench.keys;
     let enroll = || volume::with_recovery(&bench.debian, &bench.recovery);
     volume::encrypted(&lab, &bench.debian, UUID, key, enroll, system)
+}
+
+/// The guest of initrds foretells nothing, so the system gets the whole one, which needs more libraries.
+fn whole_guest(bench: &Bench<'_>, content: &Path) -> anyhow::Result<()> {
+    let stripped = bench.debian.path(WHOLE);
+    run(Command::new("strip").arg("-o").arg(&stripped).arg(program("vouchsafe-guest")?))?;
+    let libraries = bench.debian.program(WHOLE)?;
+    for file in libraries.iter().filter(|file| *file != WHOLE) {
+        volume::copy(&bench.debian.path(file), &content.join(file))?;
+    }
+    volume::copy(&stripped, &content.join("usr/bin/vouchsafe-guest"))?;
+    Ok(fs::remove_file(stripped)?)
 }
 
 /// Boots until the machine is off: this kernel runs, and the volume was unlocked.
@@ -210,6 +220,8 @@ fn refused(bench: &Bench<'_>, console: &Console) -> anyhow::Result<()> {
 
 /// Runs in the system before it asks for the key again.
 const UPDATE: &str = include_str!("update.sh");
+/// Where the Debian lends its libraries to the whole guest.
+const WHOLE: &str = "srv/vouchsafe-guest";
 /// What mounts the EFI system partition.
 const MODULES: [&str; 4] = ["fat/fat", "fat/vfat", "nls/nls_cp437", "nls/nls_ascii"];
 /// Size of the file system: two initrds and the guest.

@@ -111,7 +111,7 @@ pub(super) fn fill(
     Ok(fs::set_permissions(content.join("sbin/init"), fs::Permissions::from_mode(0o755))?)
 }
 
-fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+pub(super) fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(to.parent().context("a folder")?)?;
     fs::copy(from, to).with_context(|| format!("copy {}", from.display()))?;
     Ok(())
