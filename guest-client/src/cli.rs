@@ -1,7 +1,6 @@
 //! The command line. Each command has its own file.
 
 mod clevis;
-#[cfg(feature = "completions")]
 mod completions;
 mod console;
 mod doctor;
@@ -21,9 +20,8 @@ mod update;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-#[cfg(feature = "completions")]
-use clap::CommandFactory as _;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use vouchsafe_guest_client::config::DEFAULT_PATH;
 
 /// Fetches secrets for this Confidential VM from a vouchsafe broker.
@@ -74,10 +72,9 @@ enum Command {
     /// Check what this VM can prove, what is missing, and whether its brokers can be used.
     Doctor(doctor::Doctor),
     /// Print completions for a shell.
-    #[cfg(feature = "completions")]
     Completions {
         /// The shell.
-        shell: clap_complete::Shell,
+        shell: Shell,
     },
 }
 
@@ -99,7 +96,6 @@ pub(crate) fn main() -> ExitCode {
         Command::Update(command) => update::run(config, &command),
         Command::Evidence(command) => evidence::run(config, command),
         Command::Doctor(command) => doctor::run(config, &command),
-        #[cfg(feature = "completions")]
         Command::Completions { shell } => completions::run(shell, &mut Arguments::command()),
     };
     outcome.unwrap_or_else(|failure| {
