@@ -104,13 +104,16 @@ pub(super) fn backoff(round: u32, random: f64) -> Duration {
     full.mul_f64(0.5 + random / 2.0)
 }
 
-/// The pause that a broker asked for plus up to a quarter, with a lower limit.
+/// The pause that a broker asked for plus up to a quarter, with limits: `Retry-After` is not signed, and must not end the
+/// attempts of a guest that has no other broker.
 pub(super) fn stretched(asked: Duration, random: f64) -> Duration {
-    asked.max(SHORTEST).mul_f64(1.0 + random / 4.0)
+    asked.clamp(SHORTEST, LONGEST_ASKED).mul_f64(1.0 + random / 4.0)
 }
 
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(15);
+/// The longest pause on request of a broker, which asks for a few seconds.
+const LONGEST_ASKED: Duration = Duration::from_secs(30);
 /// How long other brokers wait for one that asks for a pause.
 const PATIENCE: Duration = Duration::from_secs(5);
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -130,6 +133,9 @@ mod tests {
         assert!(backoff(40, 0.999) < LONGEST);
         assert_eq!(stretched(Duration::from_secs(4), 0.5), Duration::from_millis(4500));
         assert_eq!(stretched(Duration::ZERO, 0.0), SHORTEST);
+        for asked in [31, u64::from(u32::MAX)] {
+            assert_eq!(stretched(Duration::from_secs(asked), 0.0), LONGEST_ASKED);
+        }
     }
 
     #[test]

@@ -58,9 +58,12 @@ fn t05_a_new_challenge_follows_a_spent_nonce() {
 
 #[test]
 fn a_new_challenge_follows_when_the_old_one_would_not_live() {
-    let one = Try::with(vec![act(|_| Some(later(unsigned(ReasonCode::Overloaded), LIFETIME)))]);
-    assert_started_over(&one);
-    assert!(one.pauses.taken()[0] >= Duration::from_secs(LIFETIME));
+    let half = || act(|_| Some(later(unsigned(ReasonCode::Overloaded), LIFETIME / 2)));
+    let one = Try::with(vec![half(), half()]);
+    assert!(one.fetch().is_ok());
+    let nonces = one.nonces();
+    assert!(nonces[0] == nonces[1] && nonces[1] != nonces[2], "{nonces:?}");
+    assert!(one.pauses.taken().iter().sum::<Duration>() >= Duration::from_secs(LIFETIME));
 }
 
 #[test]
@@ -157,10 +160,28 @@ fn t36_time_is_bounded() {
     assert!(matches!(one.fetch(), Err(FetchError::GaveUp { .. })));
     let total: Duration = one.pauses.taken().iter().sum();
     assert!(total < one.config.limits.deadline && total > Duration::from_secs(90), "{total:?}");
-    // A broker cannot make the guest wait longer either.
-    let one = Try::with(vec![act(|_| Some(later(unsigned(ReasonCode::Overloaded), 3600)))]);
-    assert!(matches!(one.fetch(), Err(FetchError::GaveUp { attempts: 1, .. })));
-    assert!(one.pauses.taken().is_empty());
+}
+
+/// The only broker, or a proxy in front of it: `Retry-After` is not signed.
+#[test]
+fn t36_a_huge_retry_after_neither_ends_the_attempts_nor_delays_them_for_long() {
+    let longest = Duration::from_millis(33_750);
+    let later_by = |seconds| move || act(move |_| Some(later(unsigned(ReasonCode::Overloaded), seconds)));
+    for seconds in [31, 3600, u64::from(u32::MAX)] {
+        let one = Try::with(vec![later_by(seconds)()]);
+        assert!(one.fetch().is_ok(), "{seconds}");
+        assert_eq!(one.pauses.taken(), [longest]);
+        // Until the deadline.
+        let mut one = Try::always(later_by(seconds));
+        one.config.limits.attempts = 99;
+        assert!(matches!(one.fetch(), Err(FetchError::GaveUp { attempts: 4, .. })));
+        assert_eq!(one.pauses.taken(), [longest; 3]);
+        // The same for a challenge.
+        let one = Try::new();
+        one.broker.lock().challenge_script.extend([Some(later(unsigned(ReasonCode::Overloaded), seconds))]);
+        assert!(one.fetch().is_ok(), "{seconds}");
+        assert_eq!(one.pauses.taken(), [longest]);
+    }
 }
 
 #[test]
