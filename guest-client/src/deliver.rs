@@ -24,5 +24,6 @@ pub(crate) mod key_request;
 pub(crate) mod key_socket;
 pub(crate) mod memory_file;
 pub(crate) mod private_file;
+mod standard;
 mod tmpfs;
 mod user;

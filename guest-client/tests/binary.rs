@@ -38,7 +38,8 @@ mod unlock;
 #[path = "binary/volumes.rs"]
 mod volumes;
 
-use std::fs::{File, read, read_to_string, write};
+use std::fs::{File, Permissions, read, read_to_string, set_permissions, write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -80,6 +81,10 @@ impl World {
             world.machine.userspace_log(),
         );
         write(world.file("guest.toml"), config).expect("a file");
+        // Whatever the umask: the guest refuses files that others may change.
+        for name in ["ca.pem", "guest.toml"] {
+            set_permissions(world.file(name), Permissions::from_mode(0o644)).expect("it is ours");
+        }
         world
     }
 
@@ -161,6 +166,74 @@ fn a_secret_goes_to_a_descriptor() {
     let error = failed_with(&world.guest(&["fetch", "--fd", "77", "prod/key"]), 14);
     assert!(error.contains("descriptor 77"), "{error}");
     assert_eq!(world.broker.lock().log.len(), asked);
+}
+
+/// Rust's runtime opens `/dev/null` in place of a closed descriptor. Closed is something else than redirected there.
+#[test]
+fn t34_a_closed_descriptor_is_noticed_before_anything_is_requested() {
+    let world = World::with_volumes(vec![]);
+    let run = |arguments: &str, redirected: &str| {
+        let script = format!("exec \"$0\" --config \"$1\" {arguments} {redirected}");
+        Command::new("sh")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_vouchsafe-guest")])
+            .arg(world.file("guest.toml"))
+            .output()
+            .unwrap()
+    };
+    let closed = [
+        ("fetch prod/key", ">&-", 1),
+        ("fetch prod/key", ">&- <&- 2>/dev/null", 1),
+        ("fetch --json prod/key prod/other", ">&-", 1),
+        ("fetch --fd 0 prod/key", "<&-", 0),
+        ("fetch --fd 1 prod/key", ">&-", 1),
+        ("fetch --fd 2 prod/key", "2>&-", 2),
+        ("doctor", ">&-", 1),
+        ("completions bash", ">&-", 1),
+    ];
+    for (arguments, redirected, fd) in closed {
+        let output = run(arguments, redirected);
+        assert_eq!(output.status.code(), Some(14), "{arguments} {redirected}: {output:?}");
+        let message = stderr(&output);
+        let expected = format!("file descriptor {fd} is closed");
+        assert!(redirected.contains("2>") || message.contains(&expected), "{arguments}: {message}");
+    }
+    assert_eq!(world.broker.lock().requests().len(), 0);
+    for redirected in [">/dev/null", "1<>/dev/null", "<&-", "2>&-"] {
+        let output = run("fetch prod/key", redirected);
+        assert!(output.status.success(), "{redirected}: {output:?}");
+    }
+    assert_eq!(world.broker.lock().requests().len(), 4);
+}
+
+#[test]
+fn t34_a_key_is_not_requested_for_a_closed_descriptor() {
+    if !is_root() {
+        return;
+    }
+    let world = World::with_volumes(vec![]);
+    write(world.file("kmsg"), "").unwrap();
+    let encrypt =
+        "exec \"$0\" --config \"$1\" clevis-encrypt '{\"volume\":\"data\"}' </etc/hostname >\"$2/jwe\"";
+    for (script, code, lines) in [
+        (encrypt, 0, 0),
+        ("exec \"$0\" --config \"$1\" unlock data >&-", 14, 1),
+        ("exec \"$0\" --config \"$1\" clevis-decrypt <\"$2/jwe\" >&-", 14, 2),
+    ] {
+        let script = format!("mount --bind \"$2/kmsg\" /dev/kmsg || exit 99; {script}");
+        let output = Command::new("unshare")
+            .args(["--mount", "sh", "-c", &script, env!("CARGO_BIN_EXE_vouchsafe-guest")])
+            .args([world.file("guest.toml"), world.directory.path().to_owned()])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(code), "{script}: {output:?}");
+        let reported = world.console();
+        assert_eq!(reported.len(), lines, "{reported:?}");
+        assert!(
+            reported.iter().all(|line| line.contains("volume data: file descriptor 1 is closed")),
+            "{reported:?}"
+        );
+    }
+    assert_eq!(world.broker.lock().requests().len(), 1);
 }
 
 #[test]

@@ -7,6 +7,8 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
+use super::standard;
+
 /// stdout, or a descriptor that the caller opened.
 pub(crate) struct Sink(File);
 
@@ -15,6 +17,10 @@ pub(crate) struct Sink(File);
 pub(crate) enum SinkError {
     #[error("file descriptor {fd}: {source}")]
     Descriptor { fd: u32, source: io::Error },
+    #[error(
+        "file descriptor {fd} is closed: redirect it to a pipe or a file, or to /dev/null to drop the output"
+    )]
+    Closed { fd: u32 },
     #[error("output: {0}")]
     Output(io::Error),
 }
@@ -22,6 +28,10 @@ pub(crate) enum SinkError {
 impl Sink {
     /// Opens the sink before anything is fetched, so that no secret is requested that cannot be written.
     pub(crate) fn open(fd: Option<u32>) -> Result<Self, SinkError> {
+        let number = fd.unwrap_or(STDOUT);
+        if standard::was_closed(number) {
+            return Err(SinkError::Closed { fd: number });
+        }
         let file = match fd {
             None => io::stdout().as_fd().try_clone_to_owned().map(File::from).map_err(SinkError::Output)?,
             Some(fd) => reopen(fd).map_err(|source| SinkError::Descriptor { fd, source })?,
@@ -52,6 +62,9 @@ fn reopen(fd: u32) -> io::Result<File> {
     fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
     Ok(file)
 }
+
+/// The descriptor of standard output.
+const STDOUT: u32 = 1;
 
 #[cfg(test)]
 mod tests {

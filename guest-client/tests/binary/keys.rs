@@ -224,7 +224,7 @@ fn another_user_gets_nothing_even_through_an_open_socket() {
     for (path, mode) in
         [(keys.world.directory.path(), 0o711), (path.parent().unwrap(), 0o711), (path.as_path(), 0o666)]
     {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        set_permissions(path, Permissions::from_mode(mode)).unwrap();
     }
     let nobody = Uid::from_raw(65534);
     // The identity of the thread alone changes.

@@ -218,7 +218,7 @@ fn t34_cryptsetup_gets_keys_as_descriptors_alone() {
         world.file("cryptsetup")
     );
     write(world.file("spy"), script).unwrap();
-    std::fs::set_permissions(world.file("spy"), PermissionsExt::from_mode(0o755)).unwrap();
+    set_permissions(world.file("spy"), PermissionsExt::from_mode(0o755)).unwrap();
     let spied = "mount --bind \"$1\" \"$2\" || exit 99; shift 2; exec \"$@\"";
     let inner = world.booted(Place::System, "");
     let mut command = Command::new("unshare");

@@ -7,7 +7,8 @@ use vouchsafe_guest_client::GuestConfig;
 use vouchsafe_guest_client::luks::HeaderCopy;
 
 use super::draft::{Draft, write_device};
-use super::{broker_key, passphrase, recovery, register};
+use super::recovery::NewCode;
+use super::{broker_key, passphrase, register};
 use crate::cli::console;
 use crate::cli::failure::Failure;
 use crate::cli::request::protect;
@@ -45,15 +46,15 @@ pub(super) fn run(config: &Path, command: &Enroll) -> Result<ExitCode, Failure> 
         }
         cryptsetup::add(draft.path(), &known, &key, Slot::Key)?;
     }
-    let code = command.recovery.then(recovery::new);
-    if let Some((_, secret)) = &code {
-        cryptsetup::add(draft.path(), &key, secret, Slot::Recovery)?;
+    let code = command.recovery.then(NewCode::generate).transpose()?;
+    if let Some(code) = &code {
+        cryptsetup::add(draft.path(), &key, &code.passphrase(), Slot::Recovery)?;
     }
     let next = draft.finish()?;
     register::announce(&config, &command.volume, &before, &next)?;
     write_device(device, Some(&before), &next)?;
-    if let Some((code, _)) = &code {
-        recovery::show(code)?;
+    if let Some(code) = code {
+        code.show()?;
     }
     Ok(ExitCode::SUCCESS)
 }

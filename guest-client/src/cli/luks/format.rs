@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use vouchsafe_guest_client::GuestConfig;
 
 use super::draft::{Draft, Place, write_device};
-use super::{broker_key, recovery, register};
+use super::recovery::NewCode;
+use super::{broker_key, register};
 use crate::cli::console;
 use crate::cli::failure::Failure;
 use crate::cli::request::protect;
@@ -36,11 +37,11 @@ pub(super) fn run(config: &Path, command: &Format) -> Result<ExitCode, Failure> 
     let key = broker_key::read(&config, &command.volume, command.key.as_deref(), None)?;
     let draft = Draft::empty(&command.volume)?;
     cryptsetup::format(draft.path(), draft.size(), place.sector_size, &key)?;
-    let (code, secret) = recovery::new();
-    cryptsetup::add(draft.path(), &key, &secret, Slot::Recovery)?;
+    let code = NewCode::generate()?;
+    cryptsetup::add(draft.path(), &key, &code.passphrase(), Slot::Recovery)?;
     let header = draft.finish()?;
     write_device(device, None, &header)?;
-    recovery::show(&code)?;
+    code.show()?;
     register::formatted(&config, &command.volume, &header)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ use vouchsafe_guest_client::GuestConfig;
 use vouchsafe_guest_client::luks::HeaderCopy;
 
 use super::draft::{Draft, write_device};
+use super::recovery::NewCode;
 use super::{passphrase, recovery, register};
 use crate::cli::console;
 use crate::cli::failure::Failure;
@@ -38,12 +39,12 @@ pub(super) fn run(config: &Path, command: &Recover) -> Result<ExitCode, Failure>
         cryptsetup::open(draft.path(), device, &command.volume, &old)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let (code, new) = recovery::new();
-    cryptsetup::replace(draft.path(), &old, &new, Slot::Recovery)?;
+    let code = NewCode::generate()?;
+    cryptsetup::replace(draft.path(), &old, &code.passphrase(), Slot::Recovery)?;
     let next = draft.finish()?;
     register::announce(&config, &command.volume, &before, &next)?;
     // Before it is the only one: if writing fails, the old code is still good.
-    recovery::show(&code)?;
+    code.show()?;
     write_device(device, Some(&before), &next)?;
     Ok(ExitCode::SUCCESS)
 }
