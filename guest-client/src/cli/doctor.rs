@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use vouchsafe_guest_client::config::{BrokerUrl, DEFAULT_PATH};
 use vouchsafe_guest_client::{GuestConfig, doctor};
 use vouchsafe_protocol::UnixTime;
+use vouchsafe_protocol::text::printable_json;
 
 use super::failure::Failure;
 use crate::deliver::descriptor::Sink;
@@ -45,7 +46,7 @@ pub(super) fn run(path: &Path, command: &Doctor) -> Result<ExitCode, Failure> {
     let text = if command.json {
         let json =
             serde_json::to_string_pretty(&diagnosis).expect("findings have only types that JSON can hold");
-        json + "\n"
+        printable_json(&json) + "\n"
     } else {
         diagnosis.to_string()
     };

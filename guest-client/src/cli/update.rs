@@ -9,7 +9,7 @@ use vouchsafe_guest_client::update::{self, Measured, NextBoots, label};
 use vouchsafe_guest_client::vtpm::read_event_log;
 use vouchsafe_protocol::messages::ProposalState;
 use vouchsafe_protocol::request::{BaselineProposal, ProposedEvents};
-use vouchsafe_protocol::text::printable;
+use vouchsafe_protocol::text::{printable, printable_json};
 use vouchsafe_protocol::{ObjectName, UnixTime};
 
 use super::doctor::now;
@@ -176,7 +176,7 @@ fn json(next: &NextBoots) -> String {
     };
     let events: Vec<_> = next.events.iter().map(event).collect();
     let value = serde_json::json!({ "events": events, "unknown": next.unknown });
-    format!("{value:#}\n")
+    printable_json(&format!("{value:#}\n"))
 }
 
 /// The exit code if the next boot measures something that is not allowed yet, or, for `check`, that this boot did not measure.

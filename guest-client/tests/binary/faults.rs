@@ -212,3 +212,24 @@ fn a_configuration_error_names_file_line_and_key() {
     let finding = world.findings().into_iter().find(|(id, ..)| id == "configuration").unwrap();
     assert!(finding.1 == "missing" && finding.2.contains("`limits.attempts`"), "{finding:?}");
 }
+
+/// The metadata server, Google, the TPM and the broker are others.
+#[test]
+fn t55_doctor_escapes_the_text_of_others() {
+    let world = World::new(vec![]);
+    // Escaped by TOML.
+    let hostile = r#""/\u001b[2J\u009b31m\u202e\u2028nowhere" # "#;
+    world.change("\nca = ", &format!("\nca = {hostile}"));
+    let harmless =
+        |text: &str| !text.chars().any(|c| c.is_control() && c != '\n' || "\u{202e}\u{2028}".contains(c));
+    for arguments in [&["doctor"][..], &["doctor", "--json"]] {
+        let output = world.guest(arguments);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("nowhere") && harmless(&text), "{text:?}");
+        assert!(harmless(&String::from_utf8_lossy(&output.stderr)));
+        if arguments.len() == 2 {
+            let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert!(json.to_string().contains("nowhere"));
+        }
+    }
+}
