@@ -32,6 +32,7 @@ pub use limits::Limits;
 pub use place::Place;
 pub use stage::Stage;
 pub use updates::UpdatesConfig;
+use vouchsafe_system::trusted_file::{self, Others};
 pub use vtpm::VtpmConfig;
 
 /// The default path of the configuration.
@@ -53,13 +54,12 @@ pub struct GuestConfig {
 }
 
 impl GuestConfig {
-    /// Reads and checks a file.
+    /// Reads and checks a file, which other users must not be able to change.
     ///
     /// # Errors
     /// [`ConfigError`].
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let failed = |source| ConfigError::Read { path: path.to_owned(), source };
-        let text = std::fs::read_to_string(path).map_err(failed)?;
+        let text = trusted_file::read_text(path, Others::MayRead)?;
         Self::parse(&text)
             .map_err(|source| ConfigError::InFile { path: path.to_owned(), source: source.into() })
     }

@@ -11,6 +11,7 @@ use rustls::pki_types::CertificateDer;
 use ureq::Agent;
 use ureq::http::header::CONTENT_TYPE;
 use vouchsafe_protocol::limits::MAX_ANSWER;
+use vouchsafe_system::trusted_file::{self, Others, TrustedFileError};
 use vouchsafe_system::{http, pem};
 
 use crate::config::HttpsConfig;
@@ -98,9 +99,12 @@ fn certificate_fault(error: &rustls::CertificateError) -> Option<TlsFault> {
 /// Why the configured CAs cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CaError {
-    /// The file could not be read, or is not PEM.
+    /// The file could not be read, or other users may change it.
+    #[error(transparent)]
+    File(#[from] TrustedFileError),
+    /// The file is not PEM.
     #[error("{}: {source}", path.display())]
-    Read {
+    Pem {
         /// The file.
         path: PathBuf,
         /// The fault.
@@ -159,9 +163,10 @@ impl Transport for Https {
 
 /// The certificates in `ca`, each of them checked: TLS would silently ignore unusable ones.
 fn read_roots(ca: &Path) -> Result<Vec<CertificateDer<'static>>, CaError> {
-    let roots = pem::read_certificates(ca).map_err(|source| match source {
+    let text = trusted_file::read(ca, Others::MayRead)?;
+    let roots = pem::certificates(&text).map_err(|source| match source {
         pem::Error::NoItemsFound => CaError::Empty { path: ca.to_owned() },
-        source => CaError::Read { path: ca.to_owned(), source },
+        source => CaError::Pem { path: ca.to_owned(), source },
     })?;
     for (index, root) in roots.iter().enumerate() {
         let malformed = |source| CaError::Malformed { path: ca.to_owned(), number: index + 1, source };
@@ -172,6 +177,9 @@ fn read_roots(ca: &Path) -> Result<Vec<CertificateDer<'static>>, CaError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -182,8 +190,10 @@ mod tests {
             Https::new(&config).err().unwrap()
         };
         assert!(matches!(error(file.path()), CaError::Empty { path } if path == file.path()));
-        assert!(matches!(error(Path::new("/nowhere")), CaError::Read { .. }));
+        assert!(matches!(error(Path::new("/nowhere")), CaError::File(TrustedFileError::Io { .. })));
         std::fs::write(&file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
         assert!(matches!(error(file.path()), CaError::Malformed { number: 1, .. }));
+        file.as_file().set_permissions(Permissions::from_mode(0o602)).unwrap();
+        assert!(matches!(error(file.path()), CaError::File(TrustedFileError::Mode { mode: 0o602, .. })));
     }
 }

@@ -5,6 +5,7 @@ mod https;
 
 use std::io::Write;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -28,6 +29,8 @@ fn ca_file(server: &Server) -> (TempDir, PathBuf) {
     let directory = TempDir::new().expect("a directory");
     let file = directory.path().join("ca.pem");
     std::fs::write(&file, &server.ca).expect("a file");
+    // Whatever the umask.
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
     (directory, file)
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | keep secrets out of swap and core dumps | [`memory`] |
 //! | read certificates from PEM files | [`pem`] |
+//! | refuse files that other users may change or read | [`trusted_file`] |
 //! | HTTP agents without proxies and redirects | [`http`] |
 //!
 //! Nothing here verifies evidence or decides anything.
@@ -11,3 +12,4 @@
 pub mod http;
 pub mod memory;
 pub mod pem;
+pub mod trusted_file;

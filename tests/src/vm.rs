@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -83,6 +84,8 @@ impl Vm {
             self.hardware()
         );
         fs::write(&path, text)?;
+        // Whatever the umask: the guest refuses a configuration that others may change.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
         Ok(path)
     }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 use vouchsafe_protocol::ReasonCode;
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::text::{printable_json, printable_lines};
+use vouchsafe_system::trusted_file::TrustedFileError;
 
 use crate::broker::StartError;
 use crate::config::ConfigError;
@@ -48,6 +49,9 @@ pub enum Failure {
         /// The fault.
         detail: String,
     },
+    /// Other users can change or read a file.
+    #[error(transparent)]
+    TrustedFile(#[from] TrustedFileError),
     /// There is no operator file.
     #[error(
         "no operator file: give one with --operator FILE, or put it at {}",

@@ -1,11 +1,10 @@
 //! Files that determine where a token is sent, and folders that receive keys: they must belong to the user or
 //! root, and other users must not be able to change them.
 
-use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use vouchsafe_system::trusted_file::{Others, examine, open};
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
@@ -14,7 +13,7 @@ use super::failure::Failure;
 /// its name.
 pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let failed = |error| Failure::file(path, error);
-    let mut file = open(path, 0o077)?;
+    let mut file = open(path, Others::MayNothing)?;
     let mut text = Zeroizing::new(String::with_capacity(LARGEST));
     let limit = u64::try_from(LARGEST).unwrap_or(u64::MAX);
     file.by_ref().take(limit).read_to_string(&mut text).map_err(failed)?;
@@ -24,32 +23,16 @@ pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, Failure> {
 /// Reads a file that only its owner may change. Permissions are checked on the open file, not on its name.
 pub(super) fn read_unwritable(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    let read = open(path, 0o022)?.take(LARGEST_CA + 1).read_to_end(&mut bytes);
+    let read = open(path, Others::MayRead)?.take(LARGEST_CA + 1).read_to_end(&mut bytes);
     match read.map_err(|error| Failure::file(path, error))? {
         length if u64::try_from(length).is_ok_and(|length| length <= LARGEST_CA) => Ok(bytes),
         _ => Err(Failure::file(path, format!("more than {LARGEST_CA} bytes"))),
     }
 }
 
-/// Checks that only the owner can create files in a folder.
+/// Checks that only the owner can look into a folder, and create files there.
 pub(super) fn check_folder(path: &Path) -> Result<(), Failure> {
-    open(path, 0o022).map(drop)
-}
-
-/// Opens a file or folder of the user or root whose mode has none of the forbidden bits.
-fn open(path: &Path, forbidden: u32) -> Result<File, Failure> {
-    let failed = |error| Failure::file(path, error);
-    let file = File::open(path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o777);
-    if ![0, rustix::process::geteuid().as_raw()].contains(&owner) {
-        return Err(Failure::file(path, format!("belongs to user id {owner}: it must be yours or root's")));
-    }
-    if mode & forbidden != 0 {
-        let wanted = mode & !forbidden;
-        return Err(Failure::file(path, format!("has mode {mode:03o}: chmod {wanted:03o} it")));
-    }
-    Ok(file)
+    Ok(examine(path, Others::MayNothing)?)
 }
 
 /// More than any token or operator file has.
@@ -77,18 +60,22 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_others_may_write_to_or_own_is_refused() {
+    fn a_folder_that_others_may_look_into_or_own_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let said = || check_folder(folder.path()).unwrap_err().to_string();
-        for (mode, wanted) in [(0o770, 0o750), (0o702, 0o700), (0o777, 0o755), (0o1777, 0o755)] {
+        for mode in [0o770, 0o702, 0o755, 0o710, 0o1777] {
             fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
-            assert!(said().ends_with(&format!("has mode {:03o}: chmod {wanted:03o} it", mode & 0o777)));
+            let (mode, name) = (mode & 0o777, folder.path().display());
+            let expected = format!(
+                "{name}: has mode {mode:03o}, so other users may read or change it: chmod 700 {name}"
+            );
+            assert_eq!(said(), expected);
         }
-        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
         check_folder(folder.path()).unwrap();
         // Only root can change the owner.
         if chown(folder.path(), Some(65_534), None).is_ok() {
-            assert!(said().ends_with("belongs to user id 65534: it must be yours or root's"));
+            assert!(said().contains("belongs to user id 65534: it must be yours or root's"));
         }
     }
 }

@@ -2,7 +2,7 @@
 //! behind.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -122,7 +122,7 @@ fn a_failure_leaves_nothing_and_deletes_nothing() {
     assert!(below(folder.path()).is_empty(), "{:?}", below(folder.path()));
 
     // A token's file that exists stays as it is, and so does an empty data folder.
-    fs::create_dir(folder.path().join("data")).expect("a folder");
+    fs::DirBuilder::new().mode(0o700).create(folder.path().join("data")).expect("a folder");
     fs::write(folder.path().join("token"), "theirs").expect("written");
     let output = init(folder.path(), &[]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
@@ -150,11 +150,11 @@ fn an_empty_folder_of_others_or_for_others_is_refused() {
         assert!(said.contains(&format!("{}: {expected}", data.display())), "{said}");
         assert_eq!(below(folder.path()), std::slice::from_ref(&data));
     };
-    for (mode, expected) in [(0o775, "has mode 775: chmod 755 it"), (0o757, "has mode 757: chmod 755 it")] {
+    for mode in [0o775, 0o757, 0o755, 0o710] {
         fs::set_permissions(&data, fs::Permissions::from_mode(mode)).expect("set");
-        refused(expected);
+        refused(&format!("has mode {mode:03o}, so other users may read or change it: chmod 700 "));
     }
-    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).expect("set");
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).expect("set");
     // Only root can change the owner of a folder, and change it back.
     if std::os::unix::fs::chown(&data, Some(65_534), None).is_ok() {
         refused("belongs to user id 65534: it must be yours or root's");

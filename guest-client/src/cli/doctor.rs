@@ -24,21 +24,17 @@ pub(super) struct Doctor {
 pub(super) fn run(path: &Path, command: &Doctor) -> Result<ExitCode, Failure> {
     // A faulty configuration does not prevent checks of the machine.
     let absent = path == Path::new(DEFAULT_PATH) && !path.exists();
-    let config = if absent { Ok(None) } else { GuestConfig::read(path).map(Some) };
-    let read = config.as_ref().ok().and_then(Option::as_ref);
+    let config = (!absent).then(|| GuestConfig::read(path));
+    let read = config.as_ref().and_then(|config| config.as_ref().ok());
     let collect = read.map(|config| config.collect.clone()).unwrap_or_default();
     let mut diagnosis = doctor::examine(Path::new("/"), &collect);
     let mut audience = NO_AUDIENCE;
-    match &config {
-        Ok(Some(config)) => {
-            diagnosis.check_configuration(path);
-            diagnosis.check_boot(Path::new("/"), &config.keys);
-            diagnosis.check_updates(&config.keys, config.updates.as_ref());
-            diagnosis.ask_brokers(config, now);
-            audience = config.client.brokers.first().map_or(NO_AUDIENCE, BrokerUrl::origin);
-        }
-        Ok(None) => diagnosis.add_configuration(None),
-        Err(error) => diagnosis.add_configuration(Some(error)),
+    diagnosis.add_configuration(path, config.as_ref().map(|config| config.as_ref().map(drop)));
+    if let Some(config) = read {
+        diagnosis.check_boot(Path::new("/"), &config.keys);
+        diagnosis.check_updates(&config.keys, config.updates.as_ref());
+        diagnosis.ask_brokers(config, now);
+        audience = config.client.brokers.first().map_or(NO_AUDIENCE, BrokerUrl::origin);
     }
     if command.google {
         diagnosis.ask_google(&collect, audience);

@@ -20,6 +20,7 @@ use vouchsafe_guest_client::vtpm::VtpmError;
 #[cfg(feature = "updates")]
 use vouchsafe_protocol::request::ProposedEventsError;
 use vouchsafe_protocol::request::{HeadersError, ReleasePathsError};
+use vouchsafe_system::trusted_file::TrustedFileError;
 
 use crate::cryptsetup::CryptsetupError;
 use crate::deliver::account::AccountError;
@@ -173,7 +174,7 @@ impl Failure {
                     .then_some("`vouchsafe-guest doctor` checks the brokers of the configuration");
                 error.advice().or(unreachable).map(ToOwned::to_owned)
             }
-            Self::Config(ConfigError::Read { .. }) => Some(
+            Self::Config(ConfigError::File(TrustedFileError::Io { .. })) => Some(
                 "the configuration belongs into /etc/vouchsafe/guest.toml, or name it with --config"
                     .to_owned(),
             ),

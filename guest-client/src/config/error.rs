@@ -1,10 +1,10 @@
 //! Why a configuration was refused.
 
-use std::io;
 use std::path::PathBuf;
 
 use vouchsafe_protocol::BrokerIdentity;
 use vouchsafe_protocol::limits::MAX_PATHS;
+use vouchsafe_system::trusted_file::TrustedFileError;
 
 use super::place::Place;
 use super::stage::Stage;
@@ -12,14 +12,9 @@ use super::stage::Stage;
 /// Why a configuration was rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file could not be read.
-    #[error("{}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The kernel's error.
-        source: io::Error,
-    },
+    /// The file could not be read, or other users may change it.
+    #[error(transparent)]
+    File(#[from] TrustedFileError),
     /// A file has an invalid setting.
     #[error("{}, {source}", path.display())]
     InFile {

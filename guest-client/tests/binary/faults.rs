@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::TcpListener;
+use std::os::unix::fs::chown;
 use std::time::Instant;
 
 use vouchsafe_guest_client::GuestConfig;
@@ -211,6 +212,41 @@ fn a_configuration_error_names_file_line_and_key() {
     assert!(error.contains(&format!("{file}, line {line}, `limits.attempts`: invalid type")), "{error}");
     let finding = world.findings().into_iter().find(|(id, ..)| id == "configuration").unwrap();
     assert!(finding.1 == "missing" && finding.2.contains("`limits.attempts`"), "{finding:?}");
+}
+
+/// Whoever changes either file chooses the broker that this VM believes, or reads what passes between them.
+#[test]
+fn t06_a_configuration_or_ca_that_others_may_change_is_refused() {
+    let world = World::new(vec![]);
+    for (name, id) in [("guest.toml", "configuration"), ("ca.pem", "ca")] {
+        let file = world.file(name);
+        for (mode, wanted) in [(0o664, 0o644), (0o646, 0o644), (0o620, 0o600)] {
+            set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+            let error = failed_with(&world.guest(&["fetch", "prod/key"]), 2);
+            let what = format!(
+                "{0}: has mode {mode:03o}, so other users may change it: chmod {wanted:03o} {0}",
+                file.display()
+            );
+            assert!(error.contains(&format!("configuration: {what}\n")), "{error}");
+            let finding = world.findings().into_iter().find(|(found, ..)| found == id).unwrap();
+            assert_eq!((finding.1.as_str(), finding.2), ("missing", what));
+        }
+        for mode in [0o644, 0o600] {
+            set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+            assert_eq!(world.status(id).as_deref(), Some("ok"));
+        }
+        if is_root() {
+            chown(&file, Some(54321), None).unwrap();
+            let error = failed_with(&world.guest(&["fetch", "prod/key"]), 2);
+            let what = format!(
+                "{0}: belongs to user id 54321: it must be yours or root's (chown root {0})",
+                file.display()
+            );
+            assert!(error.contains(&what), "{error}");
+            chown(&file, Some(0), None).unwrap();
+        }
+    }
+    assert_eq!(world.broker.lock().requests().len(), 0);
 }
 
 /// The metadata server, Google, the TPM and the broker are others.
