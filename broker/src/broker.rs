@@ -3,10 +3,10 @@
 //! Opened once, from a complete configuration. All state here may be lost, except what is on disk in the
 //! keystore and the collateral folder.
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fs, io};
 
 use arc_swap::ArcSwap;
 use vouchsafe_attestation::anchors::AnchorError;
@@ -17,6 +17,7 @@ use vouchsafe_keystore::registry::OpenError;
 use vouchsafe_keystore::{Keyring, Keystore, RandomError, StoreError};
 use vouchsafe_protocol::challenge::{ChallengeError, ChallengeKey};
 use vouchsafe_protocol::{BrokerIdentity, Challenge, IdentityKey, Nonce, ReasonCode, UnixTime};
+use vouchsafe_system::trusted_file::{self, Others, TrustedFileError};
 
 use crate::admission::{Admission, Shares};
 use crate::collateral::{
@@ -84,6 +85,9 @@ pub enum StartError {
     /// The keystore.
     #[error(transparent)]
     Keystore(#[from] OpenError),
+    /// Other users can reach what only the broker may.
+    #[error(transparent)]
+    Exposed(#[from] TrustedFileError),
     /// A row of the keystore.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -96,7 +100,7 @@ pub enum StartError {
         /// The file.
         path: PathBuf,
         /// The system's error.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A file with trust anchors is refused.
     #[error("trust anchors {}: {source}", path.display())]
@@ -108,7 +112,7 @@ pub enum StartError {
     },
     /// The system does not provide threads.
     #[error("cannot start verifier threads: {0}")]
-    Threads(std::io::Error),
+    Threads(io::Error),
     /// Two metrics have the same name: a bug.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
@@ -121,6 +125,7 @@ impl Broker {
     /// [`StartError`] says what to do about it.
     pub async fn open(config: BrokerConfig) -> Result<Arc<Self>, StartError> {
         crate::random::warm()?;
+        check_modes(&config)?;
         let anchors = trust_anchors(&config)?;
         let keyring = Keyring::load(&config.keyring())?;
         let challenge_keys = keyring.challenge_keys();
@@ -242,6 +247,25 @@ impl std::fmt::Debug for Broker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Broker").field("identity", &self.identity()).finish_non_exhaustive()
     }
+}
+
+/// The data folder and the database are the broker's alone. The database is not opened here: closing it again would take
+/// SQLite's locks from whoever has it open in this process.
+fn check_modes(config: &BrokerConfig) -> Result<(), TrustedFileError> {
+    let name = config.database();
+    let files = ["", "-wal", "-shm"].map(|end| {
+        let mut file = name.clone().into_os_string();
+        file.push(end);
+        file
+    });
+    for path in std::iter::once(config.data.as_os_str()).chain(files.iter().map(AsRef::as_ref)) {
+        match trusted_file::examine(Path::new(path), Others::MayNothing) {
+            // Keyring and keystore say what is missing.
+            Err(TrustedFileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            examined => examined?,
+        }
+    }
+    Ok(())
 }
 
 fn trust_anchors(config: &BrokerConfig) -> Result<TrustAnchors, StartError> {

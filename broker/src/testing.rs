@@ -2,8 +2,9 @@
 
 pub(crate) mod lines;
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -272,7 +273,7 @@ fn configuration(folder: &TempDir) -> BrokerConfig {
 }
 
 async fn fill(config: &BrokerConfig) -> String {
-    fs::create_dir_all(&config.data).expect("a folder");
+    DirBuilder::new().recursive(true).mode(0o700).create(&config.data).expect("a folder");
     let keyring = Keyring::generate(clock::now()).expect("a keyring");
     keyring.create(&config.keyring()).expect("written");
     let keystore = Keystore::create(&config.database(), keyring).await.expect("a keystore");

@@ -3,7 +3,7 @@
 //! TLS only adds privacy. No secret depends on it: secrets are wrapped to the guest's attested key and the
 //! answer is signed by the broker's identity.
 
-use std::fs;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,9 +19,10 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::ParsedCertificate;
 use vouchsafe_system::pem;
+use vouchsafe_system::trusted_file::{self, Others};
 use zeroize::Zeroizing;
 
-use crate::config::Listener;
+use crate::config::{BrokerConfig, Listener};
 
 /// Why TLS of a listener cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -137,16 +138,18 @@ fn name(host: &str) -> Result<SanType, rcgen::Error> {
     }
 }
 
-/// What others may do with a private key's file; `None` for nothing.
-#[must_use]
-pub fn readable_by_others(path: &Path) -> Option<u32> {
-    use std::os::unix::fs::MetadataExt as _;
-    let mode = fs::metadata(path).ok()?.mode() & 0o777;
-    (mode & 0o077 != 0).then_some(mode)
+/// Warns in the log about keys that other users can read. They may be another service's, so they are used all the same.
+pub(crate) fn warn_of_exposed_keys(config: &BrokerConfig) {
+    let keys = BTreeSet::from([&config.guests.key, &config.operators.key]);
+    for error in keys.into_iter().filter_map(|key| trusted_file::examine(key, Others::MayNothing).err()) {
+        tracing::warn!(event = "broker.tls_key_exposed", %error, "a key of TLS is not the broker's alone");
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use rustls::NamedGroup;
 
     use super::*;

@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::failure::Failure;
 use crate::hardening::{self, Locked};
 use crate::server::{PreparedListeners, Servers};
-use crate::{Broker, BrokerConfig, baselines, health, log, reload, tls};
+use crate::{Broker, BrokerConfig, baselines, health, log, reload};
 
 /// SIGTERM and SIGINT stop the broker after the running requests. SIGHUP reloads the configuration and the TLS
 /// certificates; the log says which changes took effect and which need a restart.
@@ -94,15 +94,6 @@ fn harden(config: &BrokerConfig) -> Result<(), Failure> {
     let needed = u64::try_from(config.limits.connections).unwrap_or(u64::MAX).saturating_mul(2);
     if let Some(files) = hardening::raise_open_files().filter(|files| *files < needed) {
         tracing::warn!(event = "broker.few_open_files", files, needed, "raise `ulimit -n` (LimitNOFILE)");
-    }
-    for key in [&config.guests.key, &config.operators.key] {
-        if let Some(mode) = tls::readable_by_others(key) {
-            tracing::warn!(
-                event = "broker.tls_key_readable",
-                mode = format_args!("{mode:03o}"),
-                "chmod 600 the TLS key"
-            );
-        }
     }
     Ok(())
 }

@@ -5,8 +5,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -182,7 +183,8 @@ impl CollateralFolder {
     /// Writes the files of a changed value, then removes those that it has no more.
     fn replace(&mut self, changed: StoredCollateral) -> Result<(), CollateralFileError> {
         let (old, new) = (self.files(&self.stored), self.files(&changed));
-        fs::create_dir_all(&self.path).map_err(|source| CollateralFileError::io(&self.path, source))?;
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
+        made.map_err(|source| CollateralFileError::io(&self.path, source))?;
         for (name, bytes) in &new {
             if old.get(name) != Some(bytes) {
                 self.write(name, bytes)?;

@@ -11,9 +11,9 @@ use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
 use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::DecisionId;
 use vouchsafe_protocol::problem::Problem;
+use vouchsafe_system::trusted_file::{Others, examine};
 
 use crate::testing::{Act, Fixture, PATH, POLICY, PROJECT, by, policy, reads_records};
-use crate::tls;
 
 /// Every route that needs an operator.
 const ROUTES: &[(&str, &str)] = &[
@@ -370,7 +370,7 @@ async fn t41_a_policy_diff_shows_no_decision_that_the_operator_may_not_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_keyring_and_the_key_are_private_files() {
+async fn the_keyring_is_a_private_file() {
     let fixture = Fixture::new().await;
-    assert_eq!(tls::readable_by_others(&fixture.broker.config().keyring()), None);
+    examine(&fixture.broker.config().keyring(), Others::MayNothing).expect("private");
 }

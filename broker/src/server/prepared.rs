@@ -22,7 +22,9 @@ pub struct Certificates(pub(super) [Arc<ArcSwap<ServerConfig>>; 2]);
 impl Certificates {
     fn load(config: &BrokerConfig) -> Result<Self, TlsError> {
         let load = |listener| Ok(Arc::new(ArcSwap::from_pointee(tls::server(listener)?)));
-        Ok(Self([load(&config.guests)?, load(&config.operators)?]))
+        let loaded = Self([load(&config.guests)?, load(&config.operators)?]);
+        tls::warn_of_exposed_keys(config);
+        Ok(loaded)
     }
 
     /// Loads the configured certificates and keys, for new connections.
