@@ -20,6 +20,7 @@ use vouchsafe_protocol::{BrokerIdentity, Challenge, IdentityKey, Nonce, ReasonCo
 use vouchsafe_system::trusted_file::{self, Others, TrustedFileError};
 
 use crate::admission::{Admission, Shares};
+use crate::clock::ClockWatch;
 use crate::collateral::{
     CollateralFileError, CollateralFolder, CollateralService, CollateralStatus, IssuersInUse,
 };
@@ -52,6 +53,7 @@ pub struct Broker {
     /// Log lines about requests whose evidence was not verified.
     pub(crate) stranger_lines: Sampled<ReasonCode>,
     pub(crate) metrics: Metrics,
+    pub(crate) clock: ClockWatch,
     pub(crate) runtime: tokio::runtime::Handle,
     challenge_keys: Vec<ChallengeKey>,
     collateral: CollateralService,
@@ -155,6 +157,7 @@ impl Broker {
             stranger_lines: Sampled::new(BETWEEN_LINES),
             logins: Logins::new(metrics.logins.clone()),
             metrics,
+            clock: ClockWatch::start(),
             runtime: tokio::runtime::Handle::current(),
             challenge_keys,
             collateral,

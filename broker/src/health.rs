@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use vouchsafe_keystore::StoreError;
-use vouchsafe_keystore::record::GrantFailures;
+use vouchsafe_keystore::record::{Clock, GrantFailures};
 use vouchsafe_keystore::release::GuardrailsError;
+use vouchsafe_protocol::UnixTime;
 
 use crate::api::readiness::Reason;
 use crate::broker::Broker;
@@ -57,6 +58,7 @@ pub(crate) async fn probe(broker: &Arc<Broker>) {
         reasons.push(Reason::DiskAlmostFull);
     }
     reasons.extend(storage(broker).await);
+    reasons.extend(clock_reason(broker).await);
     reasons.extend(grants_failed(broker.keystore.grant_failures(), Instant::now()));
     match broker.keystore.compiled_guardrails().await {
         Ok(guardrails)
@@ -88,6 +90,28 @@ async fn storage(broker: &Broker) -> Option<Reason> {
     let error = broker.keystore.probe().await.err()?;
     tracing::warn!(event = "broker.storage_failed", %error);
     Some(reason(&error))
+}
+
+/// Whether the clock can be relied on. An error of the database is reported by [`storage`].
+async fn clock_reason(broker: &Broker) -> Option<Reason> {
+    let floor = broker.keystore.nonce_floor().await.unwrap_or(UnixTime(0));
+    let next = clock::now().plus(broker.config().challenge_ttl.as_secs());
+    let fault = clock_fault(broker.clock.clock(), next, floor)?;
+    tracing::warn!(event = "broker.clock_stepped", spent_until = clock::human(floor), "{fault}");
+    Some(Reason::ClockStepped)
+}
+
+/// What is wrong with the clock, if a challenge issued by it would expire at `next` and those up to `floor` are spent.
+fn clock_fault(clock: Clock, next: UnixTime, floor: UnixTime) -> Option<&'static str> {
+    if next <= floor {
+        return Some("the clock is behind challenges that were spent: nothing is released until it is right");
+    }
+    match clock {
+        Clock::Steady => None,
+        Clock::Stepped => Some(
+            "the clock was set since the start: spent nonces are kept; once it is right, restart the broker",
+        ),
+    }
 }
 
 fn reason(error: &StoreError) -> Reason {

@@ -6,6 +6,7 @@ pub(crate) mod columns;
 mod connect;
 mod error;
 pub(crate) mod grants;
+mod lock;
 mod readers;
 mod sqlite;
 mod tx;
@@ -18,6 +19,7 @@ pub(crate) use checkpoint::{Emptying, empties_shortly};
 pub(crate) use connect::{any_rows, connect, create_file, has_tables};
 pub(crate) use error::RESTORE_KEYRING;
 pub use error::StoreError;
+pub(crate) use lock::{DatabaseLock, LockError};
 pub(crate) use readers::Reader;
 #[cfg(test)]
 pub(crate) use readers::Readers;

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use vouchsafe_protocol::IdentityKey;
+use vouchsafe_protocol::{IdentityKey, UnixTime};
 
 use crate::chips::ChipWatch;
-use crate::db::{StoreError, TransactionEnd, empties_shortly};
+use crate::db::{Reader, StoreError, TransactionEnd, empties_shortly};
 use crate::keyring::Keyring;
 use crate::log::Log;
 use crate::record::health::GrantHealth;
+use crate::record::read_floor;
 use crate::record::writer::Recorder;
 use crate::registry::Registry;
 use crate::registry::open::OpenError;
@@ -48,12 +49,21 @@ impl Keystore {
         Self::over(path, Registry::create(path, keyring).await?)
     }
 
-    /// Opens a keystore created by [`Keystore::create`]. A tokio runtime must be running.
+    /// Opens a keystore created by [`Keystore::create`], which no other process may have open. A tokio runtime must be running.
     ///
     /// # Errors
     /// [`OpenError`] says what to do about it.
     pub async fn open(path: &Path, keyring: Keyring) -> Result<Self, OpenError> {
         Self::over(path, Registry::open(path, keyring).await?)
+    }
+
+    /// As [`Keystore::open`], without the lock that keeps a second broker out: for tests that stand for several brokers.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    #[cfg(any(test, feature = "test-util"))]
+    pub async fn open_beside_others(path: &Path, keyring: Keyring) -> Result<Self, OpenError> {
+        Self::over(path, Registry::open_with(path, keyring, None).await?)
     }
 
     fn over(path: &Path, registry: Registry) -> Result<Self, OpenError> {
@@ -89,6 +99,16 @@ impl Keystore {
         self.log().pools.probe().await
     }
 
+    /// The latest expiry among the nonces that were removed. Challenges that expire by then count as spent, so while the clock is
+    /// behind it nothing can be granted.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn nonce_floor(&self) -> Result<UnixTime, StoreError> {
+        let mut view = self.log().view(Reader::Release).await?;
+        read_floor(&mut view.tx, self.keyring()).await
+    }
+
     /// The committed epoch. Drops what was cached from older epochs.
     ///
     /// Recording a grant compares the epoch by itself. A refusal based on an older epoch must be decided
@@ -107,8 +127,7 @@ impl Keystore {
         if !empties_shortly(&pools.writer).await {
             tracing::warn!(event = "keystore.checkpoint_busy");
         }
-        pools.readers.close().await;
-        pools.writer.close().await;
+        pools.close().await;
     }
 
     /// Reports the duration of every transaction when it ends. Only the first call has an effect.

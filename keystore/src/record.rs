@@ -13,8 +13,9 @@ pub(crate) mod types;
 mod volumes;
 pub(crate) mod writer;
 
+pub(crate) use batch::read_floor;
 pub use health::GrantFailures;
-pub use types::{NewGrant, NewProposal, NewRefusal, NewVolume, RecordError};
+pub use types::{Clock, NewGrant, NewProposal, NewRefusal, NewVolume, RecordError};
 
 pub use crate::log::record::{
     Authority, ChangedRow, EvidencePiece, EvidenceRef, GrantBinding, GrantRecord, GrantedSecret,

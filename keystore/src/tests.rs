@@ -71,7 +71,7 @@ impl Fixture {
 
     /// Another handle on the same file, as another broker would have.
     pub(crate) async fn again(&self) -> Result<Keystore, OpenError> {
-        Keystore::open(&self.path(), self.keyring()).await
+        Keystore::open_beside_others(&self.path(), self.keyring()).await
     }
 
     /// A policy for applications that permits everything; `note` makes its text distinct.

@@ -128,7 +128,8 @@ fn preimage(nonce: &Nonce, issued_at: UnixTime, expires_at: UnixTime) -> Vec<u8>
 const CHALLENGE_LABEL: &[u8] = b"vouchsafe/v1 challenge";
 
 /// Tolerated difference between the clocks of two replicas, in seconds. A spent nonce must be remembered for
-/// twice this time after its challenge has expired; setting a clock back further would allow a replay.
+/// twice this time after its challenge has expired. Against a clock that is set back further, the keystore refuses every
+/// challenge that expires before a nonce that it has forgotten.
 pub const CLOCK_SKEW: u64 = 5;
 
 #[cfg(test)]

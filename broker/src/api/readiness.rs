@@ -32,6 +32,9 @@ pub enum Reason {
     /// An earlier version stored guardrails that this one cannot read, so every release is denied. Put new ones,
     /// or restore the shipped ones, with `vouchsafe guardrails`.
     GuardrailsUnreadable,
+    /// The system clock was set since the broker was started, or it is behind the challenges that were spent, so that no
+    /// grant can be recorded. Restart the broker once the clock is right.
+    ClockStepped,
     /// The broker has reached its limit of concurrent releases. This passes, and an anonymous client can
     /// cause it, so it is reported without making the broker unready.
     Overloaded,
@@ -41,13 +44,14 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::DiskAlmostFull,
         Self::StorageFailed,
         Self::LogHeadInvalid,
         Self::GrantsFailed,
         Self::CrlsMissing,
         Self::GuardrailsUnreadable,
+        Self::ClockStepped,
         Self::Overloaded,
         Self::ProbeOverdue,
     ];

@@ -194,7 +194,7 @@ impl Init {
         serve::runtime()?.block_on(async {
             let keystore = Keystore::create(&database, keyring).await;
             if !matches!(keystore, Err(OpenError::Exists { .. })) {
-                for end in ["", "-wal", "-shm"] {
+                for end in ["", "-wal", "-shm", ".lock"] {
                     created.file(&data.join(format!("keystore.db{end}")));
                 }
             }

@@ -56,6 +56,19 @@ async fn t54_readiness_is_the_result_of_the_last_probe() {
     assert_eq!(shown(&fixture).await, not_ready(&["probe-overdue", "overloaded"]));
 }
 
+#[test]
+fn t05_a_clock_that_was_set_or_is_behind_spent_challenges_is_a_reason() {
+    let (now, floor) = (UnixTime(1_800_000_060), UnixTime(1_800_000_000));
+    assert_eq!(clock_fault(Clock::Steady, now, floor), None);
+    assert_eq!(clock_fault(Clock::Steady, now, UnixTime(now.0 - 1)), None);
+    for clock in [Clock::Steady, Clock::Stepped] {
+        assert!(clock_fault(clock, now, now).is_some_and(|fault| fault.contains("is behind challenges")));
+    }
+    assert!(
+        clock_fault(Clock::Stepped, now, floor).is_some_and(|fault| fault.contains("restart the broker"))
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn t54_without_a_current_crl_that_the_guardrails_need_it_is_not_ready() {
     let fixture = Fixture::new().await;

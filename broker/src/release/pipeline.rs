@@ -143,6 +143,7 @@ fn record_of(verified: &Verified, grant: ReleaseGrant, guardrails: GuardrailsRef
     };
     NewGrant {
         record,
+        clock: session.broker.clock.clock(),
         chip: grant.chip().cloned(),
         evidence: verified.evidence().to_vec(),
         nonce_expires_at: session.expires_at,

@@ -191,7 +191,8 @@ async fn t51_a_change_through_another_broker_takes_effect_in_denials() {
     let fixture = Fixture::new().await;
     let config = fixture.broker.config();
     let keyring = vouchsafe_keystore::Keyring::load(&config.keyring()).expect("a keyring");
-    let other = vouchsafe_keystore::Keystore::open(&config.database(), keyring).await.expect("opens");
+    let other =
+        vouchsafe_keystore::Keystore::open_beside_others(&config.database(), keyring).await.expect("opens");
     let ask = || fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);
     fixture.keystore().put_policy(by(Act::ManagePolicies), &name(POLICY), &policy(1)).await.expect("stored");
     assert_eq!(refusal(release_of(&fixture, &ask()).await), ReasonCode::NotGranted);

@@ -7,6 +7,8 @@ mod damaged;
 #[cfg(test)]
 mod init;
 #[cfg(test)]
+mod locked;
+#[cfg(test)]
 mod modes;
 #[cfg(test)]
 mod process;

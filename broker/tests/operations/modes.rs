@@ -87,7 +87,7 @@ fn t34_folders_are_the_brokers_alone() {
         let path = data.join(name);
         assert_eq!(metadata(&path).expect("there").permissions().mode() & 0o777, 0o700, "{path:?}");
     }
-    for name in ["keystore.db", "tls/key.pem"] {
+    for name in ["keystore.db", "keystore.db.lock", "tls/key.pem"] {
         let path = data.join(name);
         assert_eq!(metadata(&path).expect("there").permissions().mode() & 0o777, 0o600, "{path:?}");
     }

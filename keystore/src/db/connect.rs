@@ -12,6 +12,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection as _, QueryBuilder, SqlSafeStr as _, error::BoxDynError};
 
 use super::checkpoint::{CHECKPOINT_WAIT, Emptying};
+use super::lock::DatabaseLock;
 use super::readers::{Reader, Readers};
 use super::sqlite::{BUSY_TIMEOUT, Connection, Db, Pool};
 use super::writer::{Pools, Writer};
@@ -50,8 +51,9 @@ pub(crate) async fn any_rows(pool: &Pool) -> Result<bool, sqlx::Error> {
 }
 
 /// Opens the database, brings its tables up to date and empties its write-ahead log: a process that was killed after
-/// it destroyed a secret may have left the ciphertext there.
-pub(crate) async fn connect(path: &Path) -> Result<Pools, sqlx::Error> {
+/// it destroyed a secret may have left the ciphertext there. `lock` keeps other processes out of it, from before the first change
+/// to the end.
+pub(crate) async fn connect(path: &Path, lock: Option<DatabaseLock>) -> Result<Pools, sqlx::Error> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
@@ -87,7 +89,7 @@ pub(crate) async fn connect(path: &Path) -> Result<Pools, sqlx::Error> {
         share(Reader::Operator).await?,
         share(Reader::Records).await?,
     );
-    Ok(Pools { writer, readers, watch: Arc::default() })
+    Ok(Pools { writer, readers, watch: Arc::default(), lock: lock.map(Arc::new) })
 }
 
 async fn migrator() -> Result<Migrator, sqlx::Error> {
@@ -116,6 +118,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "retirement", include_str!("../../migrations/0002_retirement.sql")),
     (3, "volumes", include_str!("../../migrations/0003_volumes.sql")),
     (4, "proposals", include_str!("../../migrations/0004_proposals.sql")),
+    (5, "nonce floor", include_str!("../../migrations/0005_nonce_floor.sql")),
 ];
 
 /// The tables that the migrations create.
@@ -130,6 +133,7 @@ const TABLES: &[&str] = &[
     "log_head",
     "log_leaves",
     "meta",
+    "nonce_floor",
     "operators",
     "sealed_values",
     "secret_versions",
@@ -149,7 +153,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("vouchsafe.db");
         create_file(&path).unwrap();
-        let pools = connect(&path).await.unwrap();
+        let pools = connect(&path, None).await.unwrap();
         let found: Vec<String> = sqlx::query_scalar(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> '_sqlx_migrations' ORDER BY name",
         )

@@ -50,6 +50,8 @@ pub(crate) struct GrantBatch {
     pub(crate) seen: HeadRow,
     /// The head after the batch.
     pub(crate) next: HeadRow,
+    /// The expected floor of the nonces, which those of the batch are above.
+    pub(crate) floor: i64,
     pub(crate) nonces: Vec<NonceRow>,
     pub(crate) leaves: Vec<LeafRow>,
     pub(crate) evidence: Vec<EvidenceRow>,
@@ -89,11 +91,11 @@ impl GrantBatch {
     }
 
     fn script(self) -> Script {
-        let Self { seen, next, nonces, leaves, evidence, volumes } = self;
+        let Self { seen, next, floor, nonces, leaves, evidence, volumes } = self;
         let mut script = Script::new();
         script.statement().push("BEGIN");
         let first = seen.size;
-        claim_or_fail(script.statement(), seen, next, volumes);
+        claim_or_fail(script.statement(), seen, next, floor, volumes);
         insert_nonces(script.statement(), nonces);
         insert_leaves(script.statement(), first, leaves);
         let mut evidence = evidence.into_iter().peekable();
@@ -104,9 +106,15 @@ impl GrantBatch {
     }
 }
 
-/// Advances the head: the statement fails if another writer has written since the head was `seen`, or if there is a
-/// record of one of these volumes.
-fn claim_or_fail(statement: &mut QueryBuilder<Db>, seen: HeadRow, next: HeadRow, volumes: Vec<String>) {
+/// Advances the head: the statement fails if another writer has written since the head was `seen`, if the floor of the nonces
+/// is another one, or if there is a record of one of these volumes.
+fn claim_or_fail(
+    statement: &mut QueryBuilder<Db>,
+    seen: HeadRow,
+    next: HeadRow,
+    floor: i64,
+    volumes: Vec<String>,
+) {
     // NULL is never a valid number of leaves.
     statement
         .push("UPDATE log_head SET size = CASE WHEN size = ")
@@ -117,7 +125,8 @@ fn claim_or_fail(statement: &mut QueryBuilder<Db>, seen: HeadRow, next: HeadRow,
         .push_bind(seen.mac)
         .push(" AND EXISTS (SELECT 1 FROM epoch WHERE id = 1 AND value = ")
         .push_bind(seen.epoch)
-        .push(")");
+        .push(") AND COALESCE((SELECT value FROM nonce_floor WHERE id = 1), 0) = ")
+        .push_bind(floor);
     if !volumes.is_empty() {
         statement.push(" AND NOT EXISTS (SELECT 1 FROM log_leaves WHERE volume IN (");
         let mut values = statement.separated(", ");

@@ -49,7 +49,7 @@ impl Readers {
         }
     }
 
-    pub(crate) async fn close(&self) {
+    pub(super) async fn close(&self) {
         for pool in [&self.release, &self.token, &self.operator, &self.records] {
             pool.close().await;
         }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Mutex, MutexGuard, Notify};
 
+use super::lock::DatabaseLock;
 use super::readers::Readers;
 use super::sqlite::{Db, Pool, WRITE, WriterConnection};
 use super::watch::TxWatch;
@@ -15,6 +16,19 @@ pub(crate) struct Pools {
     pub(crate) writer: Writer,
     pub(crate) readers: Readers,
     pub(crate) watch: Arc<TxWatch>,
+    /// Keeps other processes out. `None` only in tests that stand for several brokers.
+    pub(super) lock: Option<Arc<DatabaseLock>>,
+}
+
+impl Pools {
+    /// Closes all connections, and then gives the lock up.
+    pub(crate) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+        if let Some(lock) = &self.lock {
+            lock.release();
+        }
+    }
 }
 
 /// The writing connection. The recorder keeps it from batch to batch, because a pool checks the connection
@@ -84,7 +98,7 @@ impl Writer {
         self.emptying.lock().await
     }
 
-    pub(crate) async fn close(&self) {
+    async fn close(&self) {
         self.checkpoints.close().await;
         self.pool.close().await;
     }

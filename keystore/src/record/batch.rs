@@ -1,7 +1,7 @@
 //! One transaction for many grants. Either all grants that it reports as recorded are on disk, or none.
 //!
 //! The fast path is one script, for batches without exceptions; the slow path goes step by step. Order: the
-//! log's lock, with the new head; the epoch; nonces, sorted, where only those that RETURNING yields were
+//! log's lock, with the new head; the epoch; the floor of the nonces; nonces, sorted, where only those that RETURNING yields were
 //! spent by this call; the headers of volumes; new evidence; leaves; new chips; commit. A grant of another epoch spends nothing and
 //! must be decided again.
 
@@ -14,18 +14,21 @@ use vouchsafe_protocol::{Digest32, Nonce, UnixTime};
 
 use super::chips::Chips;
 use super::pending::Pending;
-use super::types::{NewRefusal, RecordError};
+use super::types::{Clock, NewRefusal, RecordError};
 use crate::chips::ChipWatch;
-use crate::db::columns::{tampered, time};
+use crate::db::columns::{number, tampered, time};
 use crate::db::grants::{self, EvidenceRow, NonceRow};
 use crate::db::{Connection, StoreError, WriterConnection, run};
 use crate::log::record::{EvidencePiece, LogRecord};
 use crate::log::{Leaf, Log, append, lock_head};
 use crate::volumes::VolumeId;
 use fast_path::FastPath;
+pub(crate) use floor::read_floor;
+use floor::write_floor;
 
 mod action;
 mod fast_path;
+mod floor;
 mod proposal;
 mod slow_path;
 mod volume;
@@ -41,7 +44,16 @@ pub(super) struct Batches {
     volumes: HashSet<VolumeId>,
     /// Nonces that this process has spent recently: removing their rows does not make them valid again here.
     spent: BTreeMap<Nonce, UnixTime>,
-    pruned_at: UnixTime,
+    pruned: Pruned,
+}
+
+/// Which nonces have been removed.
+#[derive(Clone, Copy, Debug)]
+struct Pruned {
+    /// When, for the last time.
+    at: UnixTime,
+    /// The latest expiry among them, see [`floor`].
+    floor: UnixTime,
 }
 
 impl Batches {
@@ -53,7 +65,7 @@ impl Batches {
             chips: Chips::new(chips),
             volumes: HashSet::new(),
             spent: BTreeMap::new(),
-            pruned_at: UnixTime(0),
+            pruned: Pruned { at: UnixTime(0), floor: UnixTime(0) },
         }
     }
 
@@ -185,11 +197,11 @@ impl Batches {
     }
 
     /// Remembers the spent nonces for as long as their challenges are accepted.
-    fn remember(&mut self, batch: &[Pending], results: &[Result<u64, RecordError>], pruned_at: UnixTime) {
-        if pruned_at != self.pruned_at {
-            self.pruned_at = pruned_at;
-            self.spent.retain(|_, expires_at| expires_at.plus(2 * CLOCK_SKEW) >= pruned_at);
+    fn remember(&mut self, batch: &[Pending], results: &[Result<u64, RecordError>], pruned: Pruned) {
+        if pruned.at != self.pruned.at {
+            self.spent.retain(|_, expires_at| expires_at.plus(2 * CLOCK_SKEW) >= pruned.at);
         }
+        self.pruned = pruned;
         let recorded = batch.iter().zip(results).filter(|(_, result)| result.is_ok());
         let room = MAX_SPENT.saturating_sub(self.spent.len());
         self.spent.extend(
@@ -207,26 +219,43 @@ impl Batches {
         self.volumes.extend(volumes);
     }
 
-    /// The time of the batch, if pruning is due.
+    /// The time of the batch, if pruning is due. A clock that was set since the broker was started removes nothing.
     fn is_prune_due(&self, batch: &[Pending]) -> Option<UnixTime> {
-        let now = batch.iter().map(|pending| pending.grant.record.at).max()?;
-        (now.since(self.pruned_at) >= PRUNE_EVERY).then_some(now)
+        let steady = batch.iter().filter(|pending| pending.grant.clock == Clock::Steady);
+        let now = steady.map(|pending| pending.grant.record.at).max()?;
+        (now.0.abs_diff(self.pruned.at.0) >= PRUNE_EVERY).then_some(now)
     }
 
-    /// Removes nonces whose challenges are no longer accepted.
-    async fn prune(&self, connection: &mut Connection, batch: &[Pending]) -> Result<UnixTime, StoreError> {
-        let Some(now) = self.is_prune_due(batch) else { return Ok(self.pruned_at) };
+    /// The floor of the nonces. It never falls, whatever the database says.
+    async fn floor(&self, connection: &mut Connection) -> Result<UnixTime, StoreError> {
+        Ok(read_floor(connection, &self.log.keyring).await?.max(self.pruned.floor))
+    }
+
+    /// Removes nonces whose challenges are no longer accepted, and raises the floor, which is `floor` by now.
+    async fn prune(
+        &self,
+        connection: &mut Connection,
+        batch: &[Pending],
+        floor: UnixTime,
+    ) -> Result<Pruned, StoreError> {
+        let unchanged = Pruned { floor, ..self.pruned };
+        let Some(now) = self.is_prune_due(batch) else { return Ok(unchanged) };
         let before = time(UnixTime(now.0.saturating_sub(PRUNE_MARGIN)))?;
         // A few at a time, so that no grant waits for long.
-        let removed = sqlx::query(
+        let delete = sqlx::query(
             "DELETE FROM spent_nonces WHERE nonce IN \
-             (SELECT nonce FROM spent_nonces WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
-        )
-        .bind(before)
-        .bind(PRUNE_AT_ONCE.cast_signed())
-        .execute(connection)
-        .await?;
-        Ok(if removed.rows_affected() < PRUNE_AT_ONCE { now } else { self.pruned_at })
+             (SELECT nonce FROM spent_nonces WHERE expires_at < $1 ORDER BY expires_at LIMIT $2) RETURNING expires_at",
+        );
+        let (removed, _) = run(connection, delete.bind(before).bind(PRUNE_AT_ONCE.cast_signed())).await?;
+        let mut highest = floor;
+        for row in &removed {
+            highest = highest.max(UnixTime(number(row, "expires_at", "spent_nonces", "?")?));
+        }
+        if highest > floor {
+            write_floor(connection, &self.log.keyring, highest).await?;
+        }
+        let all = (removed.len() as u64) < PRUNE_AT_ONCE;
+        Ok(Pruned { at: if all { now } else { self.pruned.at }, floor: highest })
     }
 }
 

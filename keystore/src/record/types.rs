@@ -13,11 +13,22 @@ use crate::log::record::{EvidencePiece, GrantBinding, GrantRecord, GuardrailsRef
 use crate::proposals::ProposalRefusal;
 use crate::volumes::{VolumeId, VolumeRefusal};
 
+/// How far the time of a record can be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// The clock has advanced evenly since the broker was started.
+    Steady,
+    /// The clock was set meanwhile, and may be wrong: nothing is removed because its time is over.
+    Stepped,
+}
+
 /// A grant to record.
 #[derive(Clone, Debug)]
 pub struct NewGrant {
     /// The record for the log. Its `evidence` is filled in from the pieces below.
     pub record: GrantRecord,
+    /// The clock that its time is from.
+    pub clock: Clock,
     /// The chip of the hardware evidence, if there is any.
     pub chip: Option<Chip>,
     /// The pieces; those already in the database are not written again.
@@ -115,7 +126,7 @@ pub struct NewProposal {
 /// Why a grant was not recorded. No secret may be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// The nonce was already spent by another grant.
+    /// The nonce was already spent by another grant, or may have been: it is from a time whose nonces have been removed.
     #[error("the nonce is spent")]
     NonceSpent,
     /// Something changed since the decision: decide again.

@@ -10,7 +10,10 @@ use vouchsafe_protocol::hashing::Preimage;
 use super::chips;
 use super::handle::Registry;
 use crate::db::columns::{self, tampered};
-use crate::db::{Pools, RESTORE_KEYRING, Reader, StoreError, any_rows, connect, create_file, has_tables};
+use crate::db::{
+    DatabaseLock, LockError, Pools, RESTORE_KEYRING, Reader, StoreError, any_rows, connect, create_file,
+    has_tables,
+};
 use crate::keyring::{GenerationId, Keyring};
 use crate::log::{Head, Log, head_preimage};
 use crate::sealing;
@@ -41,6 +44,17 @@ pub enum OpenError {
         path: PathBuf,
         /// The error of the operating system.
         source: std::io::Error,
+    },
+    /// Another process has it open.
+    #[error(
+        "the keystore at {} is in use by {}: stop it first; one broker at a time can use a database",
+        path.display(), process.map_or_else(|| "another process".to_owned(), |id| format!("process {id}"))
+    )]
+    InUse {
+        /// The database.
+        path: PathBuf,
+        /// The process, if it is known.
+        process: Option<u32>,
     },
     /// The file is empty, or a database without tables.
     #[error(
@@ -100,21 +114,29 @@ impl Registry {
             std::io::ErrorKind::AlreadyExists => OpenError::Exists { path: path.to_owned() },
             _ => OpenError::Io { path: path.to_owned(), source },
         })?;
-        let pools = connect(path).await.map_err(StoreError::from)?;
+        let pools = connect(path, Some(lock(path)?)).await.map_err(StoreError::from)?;
         initialise(&pools, &keyring).await?;
         Self::with_pools(path, pools, keyring).await
     }
 
-    /// Opens a keystore made by [`Self::create`].
+    /// Opens a keystore made by [`Self::create`]. The lock comes first: tables are brought up to date before anything is read.
     pub(crate) async fn open(path: &Path, keyring: Keyring) -> Result<Self, OpenError> {
         if !path.exists() {
             return Err(OpenError::Missing { path: path.to_owned() });
         }
+        Self::open_with(path, keyring, Some(lock(path)?)).await
+    }
+
+    pub(crate) async fn open_with(
+        path: &Path,
+        keyring: Keyring,
+        lock: Option<DatabaseLock>,
+    ) -> Result<Self, OpenError> {
         // Before the migrations, which would create them.
         if !has_tables(path).await.map_err(StoreError::from)? {
             return Err(OpenError::NoTables { path: path.to_owned() });
         }
-        let pools = connect(path).await.map_err(StoreError::from)?;
+        let pools = connect(path, lock).await.map_err(StoreError::from)?;
         Self::with_pools(path, pools, keyring).await
     }
 
@@ -135,6 +157,14 @@ impl Registry {
         let generation = columns::generation(&row, IDENTITIES, "1")?;
         Ok(sealing::unseal_identity(self.keyring(), generation, &sealed)?)
     }
+}
+
+fn lock(path: &Path) -> Result<DatabaseLock, OpenError> {
+    let path = path.to_owned();
+    DatabaseLock::take(&path).map_err(|error| match error {
+        LockError::Held { process } => OpenError::InUse { path, process },
+        LockError::Io(source) => OpenError::Io { path, source },
+    })
 }
 
 async fn initialise(pools: &Pools, keyring: &Keyring) -> Result<(), StoreError> {

@@ -43,7 +43,7 @@ async fn a_put_secret_is_there_without_a_close() {
 async fn startup_says_what_is_wrong() {
     let fixture = Fixture::new().await;
     let other = || Keyring::generate(NOW).unwrap();
-    let wrong = Keystore::open(&fixture.path(), other()).await.unwrap_err();
+    let wrong = Keystore::open_beside_others(&fixture.path(), other()).await.unwrap_err();
     assert!(matches!(wrong, OpenError::WrongKeyring { .. }));
     let missing = Keystore::open(&fixture.folder.path().join("none.db"), other()).await.unwrap_err();
     assert!(matches!(missing, OpenError::Missing { .. }));
@@ -138,6 +138,41 @@ async fn what_is_missing_or_damaged_leads_to_the_backup() {
 }
 
 #[tokio::test]
+async fn t05_a_database_has_one_broker_at_a_time() {
+    let fixture = Fixture::new().await;
+    let open = async |path: PathBuf| Keystore::open(&path, fixture.keyring()).await;
+    let link = fixture.folder.path().join("link.db");
+    std::os::unix::fs::symlink(fixture.path(), &link).unwrap();
+    for path in [fixture.path(), link] {
+        let refused = open(path.clone()).await.unwrap_err();
+        let own = std::process::id();
+        assert!(
+            matches!(&refused, OpenError::InUse { path: found, process: Some(id) } if *found == path && *id == own),
+            "{refused}"
+        );
+        assert!(
+            refused.to_string().contains(&format!("is in use by process {own}: stop it first")),
+            "{refused}"
+        );
+    }
+    let lock = fixture.folder.path().join("vouchsafe.db.lock");
+    assert_eq!(fs::metadata(&lock).unwrap().permissions().mode() & 0o777, 0o600);
+    // Who holds it is for the message only.
+    fs::write(&lock, "no number").unwrap();
+    let refused = open(fixture.path()).await.unwrap_err();
+    assert!(refused.to_string().contains("is in use by another process"), "{refused}");
+    // The handles of a closed keystore do not hold it.
+    fixture.keystore.close().await;
+    let second = open(fixture.path()).await.unwrap();
+    assert!(matches!(open(fixture.path()).await, Err(OpenError::InUse { .. })));
+    second.close().await;
+    // A link in its place is not followed.
+    fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", &lock).unwrap();
+    assert!(matches!(open(fixture.path()).await, Err(OpenError::Io { .. })));
+}
+
+#[tokio::test]
 async fn migrations_run_once() {
     let fixture = Fixture::new().await;
     for _ in 0..3 {
@@ -147,7 +182,7 @@ async fn migrations_run_once() {
         .fetch_one(fixture.keystore.pools().readers.of(Reader::Release))
         .await
         .unwrap();
-    assert_eq!(count, 4);
+    assert_eq!(count, 5);
 }
 
 #[tokio::test]

@@ -39,6 +39,7 @@ pub(crate) fn grant(fixture_epoch: u64, nonce: u8, decision: u8) -> NewGrant {
             }],
         },
         chip: None,
+        clock: Clock::Steady,
         evidence: vec![
             EvidencePiece { kind: "event-log", bytes: b"shared log"[..].into() },
             EvidencePiece { kind: "quote", bytes: [nonce; 40][..].into() },

@@ -147,6 +147,13 @@ pub(crate) const LAYOUTS: &[Layout] = &[
             Number("leaf"),
         ],
     },
+    Layout {
+        table: "nonce_floor",
+        query: "SELECT * FROM nonce_floor",
+        label: "vouchsafe/v1 nonce floor",
+        is_named: false,
+        columns: &[Number("value")],
+    },
 ];
 
 /// The input of a row's MAC, and the MAC.

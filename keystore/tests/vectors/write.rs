@@ -7,7 +7,7 @@ use std::fs;
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 use vouchsafe_keystore::Keystore;
 use vouchsafe_keystore::record::{
-    EvidencePiece, GrantBinding, GrantRecord, GrantedSecret, GuardrailsRef, NewGrant, NewRefusal,
+    Clock, EvidencePiece, GrantBinding, GrantRecord, GrantedSecret, GuardrailsRef, NewGrant, NewRefusal,
     RefusalRecord,
 };
 use vouchsafe_keystore::registry::{Actor, NewVersion};
@@ -98,6 +98,11 @@ async fn fill(keystore: &Keystore) -> String {
     keystore.destroy_secret(by, &old, Some(1)).await.expect("destroyed");
 
     keystore.record(grant(keystore).await).await.expect("recorded");
+    // Removes the nonce of the first one, which leaves a floor.
+    let mut later = grant(keystore).await;
+    (later.record.at, later.nonce_expires_at) = (NOW.plus(900), NOW.plus(960));
+    (later.record.decision, later.record.nonce) = (DecisionId([7; 16]), Nonce([7; 32]));
+    keystore.record(later).await.expect("recorded");
     assert!(keystore.record_refusal(refusal()));
     while !log(keystore).await.iter().any(|leaf| leaf.record.id() == DecisionId([9; 16])) {
         tokio::task::yield_now().await;
@@ -147,7 +152,7 @@ async fn grant(keystore: &Keystore) -> NewGrant {
     };
     let evidence = vec![EvidencePiece { kind: "event-log", bytes: b"an event log"[..].into() }];
     let chip = Some(serde_json::from_str("\"sev-snp:aa\"").expect("a chip"));
-    NewGrant { record, chip, evidence, nonce_expires_at: NOW.plus(180) }
+    NewGrant { record, clock: Clock::Steady, chip, evidence, nonce_expires_at: NOW.plus(180) }
 }
 
 fn refusal() -> NewRefusal {

@@ -29,7 +29,9 @@ impl Batches {
         (nonce, expires_at): ExpiringNonce,
     ) -> Result<bool, StoreError> {
         let row = NonceRow { nonce: nonce.0.to_vec(), expires_at: time(expires_at)? };
-        Ok(!self.spent.contains_key(&nonce) && !spend(connection, vec![row]).await?.is_empty())
+        Ok(expires_at > self.floor(connection).await?
+            && !self.spent.contains_key(&nonce)
+            && !spend(connection, vec![row]).await?.is_empty())
     }
 
     /// Appends one record with its evidence, and commits.

@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use vouchsafe_protocol::Digest32;
 
 use super::{Batches, Pending, evidence_rows, nonce_rows};
+use crate::db::columns::time;
 use crate::db::grants::{BatchOutcome, GrantBatch};
 use crate::db::{Connection, StoreError};
 use crate::log::record::LogRecord;
 use crate::log::{Head, Leaf, head_row};
-use crate::record::types::RecordError;
+use crate::record::types::{NewGrant, RecordError};
 use crate::record::volumes::volumes_of;
 use crate::volumes::VolumeId;
 
@@ -54,21 +55,22 @@ impl Batches {
         }
         self.log.pins.saw(plan.next);
         let results: Vec<_> = (seen.size..plan.next.size).map(Ok).collect();
-        self.remember(batch, &results, self.pruned_at);
+        self.remember(batch, &results, self.pruned);
         self.kept.extend(plan.pieces);
         FastPath::Done(results)
     }
 
-    /// Whether every grant is of this epoch, with a distinct nonce not known to be spent, only known chips and no
-    /// volume that is known to have records.
+    /// Whether every grant is of this epoch, with a distinct nonce above the floor and not known to be spent, only known chips
+    /// and no volume that is known to have records.
     fn is_plain(&self, batch: &[Pending], seen: Head, volumes: &[VolumeId]) -> bool {
         let mut nonces = HashSet::with_capacity(batch.len());
-        let mut records = batch.iter().map(|pending| &pending.grant.record);
+        let mut grants = batch.iter().map(|pending| &pending.grant);
         self.is_prune_due(batch).is_none()
             && self.chips.know(batch)
             && !volumes.iter().any(|volume| self.volumes.contains(volume))
-            && records.all(|record| {
+            && grants.all(|NewGrant { record, nonce_expires_at, .. }| {
                 record.epoch == seen.epoch
+                    && *nonce_expires_at > self.pruned.floor
                     && !self.spent.contains_key(&record.nonce)
                     && nonces.insert(record.nonce)
             })
@@ -84,6 +86,7 @@ impl Batches {
         let batch = GrantBatch {
             seen: head_row(keyring, seen)?,
             next: head_row(keyring, next)?,
+            floor: time(self.pruned.floor)?,
             nonces: nonce_rows(batch)?,
             leaves,
             evidence: evidence_rows(&pieces),

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use vouchsafe_protocol::Nonce;
+use vouchsafe_protocol::{Nonce, UnixTime};
 
 use super::{Batches, Pending, evidence_rows, nonce_rows, spend};
 use crate::db::grants;
@@ -16,6 +16,8 @@ use crate::record::volumes::BatchVolumes;
 /// What the grants of a batch add so far.
 struct Steps<'b> {
     head: Head,
+    /// Challenges that expired by then are spent.
+    floor: UnixTime,
     spent_now: HashSet<Nonce>,
     chips: Round,
     volumes: BatchVolumes,
@@ -34,15 +36,15 @@ impl Batches {
         let mut steps = self.look_up(&mut tx, head, batch).await?;
         let results = batch.iter().map(|pending| self.take(&mut steps, pending));
         let results = results.collect::<Result<Vec<_>, _>>()?;
-        let Steps { chips, volumes, leaves, pieces, .. } = steps;
+        let Steps { floor, chips, volumes, leaves, pieces, .. } = steps;
         let new = self.new_pieces(pieces);
         grants::keep_evidence(&mut tx, evidence_rows(&new)).await?;
         let head = append(&mut tx, &self.log.keyring, head, leaves).await?;
         Chips::write(&mut tx, &self.log.keyring, &chips).await?;
-        let pruned_at = self.prune(&mut tx, batch).await?;
+        let pruned = self.prune(&mut tx, batch, floor).await?;
         tx.commit().await?;
         self.log.pins.saw(head);
-        self.remember(batch, &results, pruned_at);
+        self.remember(batch, &results, pruned);
         self.chips.committed(chips);
         self.note_volumes(volumes.into_ids());
         self.kept.extend(new.iter().map(|piece| piece.bytes.digest()));
@@ -58,9 +60,12 @@ impl Batches {
     ) -> Result<Steps<'b>, StoreError> {
         let is_current = |pending: &&Pending| pending.grant.record.epoch == head.epoch;
         let current: Vec<_> = batch.iter().filter(is_current).collect();
+        let floor = self.floor(connection).await?;
+        let above = current.iter().copied().filter(|pending| pending.grant.nonce_expires_at > floor);
         Ok(Steps {
             head,
-            spent_now: spend(connection, nonce_rows(current.iter().copied())?).await?,
+            floor,
+            spent_now: spend(connection, nonce_rows(above)?).await?,
             chips: self.chips.look_up(connection, &self.log.keyring, &current).await?,
             volumes: BatchVolumes::look_up(connection, &self.log, &current).await?,
             leaves: Vec::with_capacity(current.len()),
