@@ -19,6 +19,7 @@ pub mod hardening;
 pub mod health;
 pub mod log;
 pub mod metrics;
+pub mod notify;
 pub mod operators;
 pub mod pool;
 pub mod problem;

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::Failure;
 use crate::hardening::{self, Locked};
+use crate::notify::{self, State};
 use crate::server::{PreparedListeners, Servers};
 use crate::{Broker, BrokerConfig, baselines, health, log, reload};
 
@@ -61,12 +62,14 @@ async fn serve(config: BrokerConfig, file: PathBuf) -> Result<(), Failure> {
         operators = %servers.operators,
         identity = %broker.identity(),
     );
+    notify::notify(State::Ready);
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         tracing::info!(event = "broker.stopping");
+        notify::notify(State::Stopping);
         stop.stop().await;
     });
     let (certificates, reloading) = (servers.certificates(), Arc::clone(&broker));
