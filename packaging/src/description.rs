@@ -58,6 +58,10 @@ pub struct Package {
     /// Units of systemd that are restarted by an upgrade, if they run.
     #[serde(default)]
     pub restarts: Vec<String>,
+    /// Files in `/usr/lib/sysusers.d` whose users are made at installation. They stay when the package is removed, since files may be
+    /// theirs.
+    #[serde(default)]
+    pub users: Vec<String>,
     /// Packages of this description that it needs in the same version.
     #[serde(default)]
     pub same_version: Vec<String>,

@@ -18,6 +18,9 @@ pub(crate) fn deb(stage: &Stage<'_>) -> anyhow::Result<Vec<(&'static str, String
             "if [ \"$1\" = purge ]; then\n    rm -f {to}\n    rmdir --ignore-fail-on-non-empty {folder} 2>/dev/null || true\nfi\n"
         ));
     }
+    for users in &package.users {
+        installed.push_str(&format!("if [ \"$1\" = configure ]; then\n    systemd-sysusers {users}\nfi\n"));
+    }
     let reload =
         "if [ -d /run/systemd/system ]; then\n    systemctl --system daemon-reload >/dev/null || true\nfi\n";
     if !package.units.is_empty() {
@@ -48,6 +51,7 @@ pub(crate) fn rpm(stage: &Stage<'_>) -> String {
         return String::new();
     }
     let reload = "systemctl daemon-reload >/dev/null 2>&1 || :\n";
+    let users: String = package.users.iter().map(|users| format!("systemd-sysusers {users}\n")).collect();
     let units = package.units.join(" ");
     let restarts = package.restarts.join(" ");
     let restart = if restarts.is_empty() {
@@ -56,7 +60,7 @@ pub(crate) fn rpm(stage: &Stage<'_>) -> String {
         format!("if [ $1 -ge 1 ]; then systemctl try-restart {restarts} >/dev/null 2>&1 || :; fi\n")
     };
     format!(
-        "%post\n{reload}\n%preun\nif [ $1 -eq 0 ]; then systemctl --quiet disable --now {units} >/dev/null 2>&1 || :; fi\n\n\
+        "%post\n{users}{reload}\n%preun\nif [ $1 -eq 0 ]; then systemctl --quiet disable --now {units} >/dev/null 2>&1 || :; fi\n\n\
          %postun\n{reload}{restart}\n"
     )
 }

@@ -28,6 +28,29 @@ fn the_unit_lifts_the_limits_that_the_broker_warns_about() {
     assert!(number(&unit, "TimeoutStopSec=") > number(&config, "#= stop_timeout = "));
 }
 
+/// The user is made by the file beside the unit, and owns what the unit lets it write.
+#[test]
+fn the_unit_has_a_user_of_its_own() {
+    let (unit, users) = (tree::read("config/vouchsafe.service"), tree::read("config/vouchsafe.sysusers"));
+    let user = values(&unit, "User");
+    let [user] = user.as_slice() else { panic!("one user, not {user:?}") };
+    assert!(users.lines().any(|line| line.starts_with(&format!("u {user} "))), "{users}");
+    assert_eq!(values(&unit, "Type"), ["notify"], "which the broker answers");
+}
+
+/// `systemd-analyze security` gives 0 to 10 points, here in tenths.
+#[test]
+fn the_unit_leaves_little_exposed() {
+    let mut command = std::process::Command::new("systemd-analyze");
+    command.args(["security", "--offline=true", "--no-pager", "--threshold=20"]);
+    let output = command.arg(tree::root().join("config/vouchsafe.service")).output();
+    let Ok(output) = output else {
+        eprintln!("skipped: there is no systemd-analyze here");
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
 /// The number that follows a text at the start of a line.
 fn number(text: &str, start: &str) -> u64 {
     let value = text.lines().find_map(|line| line.strip_prefix(start));
