@@ -5,6 +5,7 @@ mod chips;
 mod collateral;
 mod listeners;
 mod logins;
+mod process;
 mod proposals;
 mod registry;
 mod transactions;
@@ -112,6 +113,7 @@ impl Metrics {
             transactions: TransactionMetrics::new(&registry)?,
             registry,
         };
+        process::register(&metrics.registry)?;
         for action in VOLUME_ACTIONS {
             metrics.volumes.with_label_values(&[action.name()]);
         }
@@ -180,6 +182,7 @@ mod tests {
                             || LoginRefusal::ALL.iter().any(|reason| reason.as_str() == value)
                     }
                     "outcome" => FETCH_OUTCOMES.contains(&value),
+                    "version" => value == env!("CARGO_PKG_VERSION"),
                     "le" => value == "+Inf" || value.parse::<f64>().is_ok(),
                     _ => false,
                 };
