@@ -86,6 +86,14 @@ load *ARGS: release
 crash *ARGS: release
     cargo run --quiet --release -p vouchsafe-tests --bin crash -- {{ ARGS }}
 
+# A real Prometheus with the shipped alert rules and the queries of the dashboard, against a broker under load. Fetches Debian's package once.
+[private]
+observe *ARGS: (announce "observe" "about a minute once built") setup
+    cargo build {{ programs }}
+    "$(scripts/tool promtool)" check rules config/prometheus/alerts.yml
+    "$(scripts/tool promtool)" test rules config/prometheus/alerts.test.yml
+    cargo run --quiet -p vouchsafe-tests --bin observe -- --prometheus "$(scripts/tool prometheus)" {{ ARGS }}
+
 # Real boots under QEMU (TCG) with OVMF and a software TPM. `boot-test all`: Debian 12 and 13 unlock their root file systems with keys from a
 # real broker, and boots that are refused. `boot-test predict`: what Debian 12, 13 and sid measure, beside `baseline predict`. Names: --help.
 boot-test *ARGS: (announce "boot-test" "about 40 minutes on two cores, a quarter of it building and fetching; single boots take 1 to 3") setup

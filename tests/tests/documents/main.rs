@@ -10,6 +10,8 @@ mod links;
 #[cfg(test)]
 mod messages;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod packaging;
 #[cfg(test)]
 mod recipes;
