@@ -19,6 +19,9 @@ macro_rules! sample {
 
 type Change = (&'static str, fn(&mut Claims));
 
+/// The baselines that samples name.
+const BASELINES: [&str; 2] = ["prod/web", "prod/web-next"];
+
 /// The sample, with its placeholders replaced by this VM's values.
 fn fitted(text: &str, claims: &Claims) -> Arc<CompiledPolicy> {
     let instance = claims.instance().cloned();
@@ -28,13 +31,16 @@ fn fitted(text: &str, claims: &Claims) -> Arc<CompiledPolicy> {
             .replace("\"123456789012\"", &format!("\"{}\"", instance.project_number))
             .replace("4567890123456789012", &instance.instance_id.to_string());
     }
+    if let Some(chip) = claims.sev_snp.as_ref().and_then(|snp| snp.chip_id.as_ref()) {
+        text = text.replace(&"0".repeat(128), chip);
+    }
     let measured = claims.sev_snp.as_ref().map(|snp| snp.measurement);
     let measured = measured.or(claims.tdx.as_ref().map(|tdx| tdx.mr_td));
     if let Some(measured) = measured {
         text = text.replace(&"0".repeat(96), &measured.to_string());
     }
     let compiled = policy(&text);
-    compiled.check(&known(&["prod/web"]), NOW).unwrap_or_else(|found| panic!("{found}\n{text}"));
+    compiled.check(&known(&BASELINES), NOW).unwrap_or_else(|found| panic!("{found}\n{text}"));
     compiled
 }
 
@@ -62,10 +68,10 @@ fn release(
 /// Asserts that the sample accepts these claims, and denies them after each change.
 fn assert_sample(text: &str, claims: &Claims, changes: &[&[Change]]) {
     // A sample is valid as it is in the repository.
-    policy(text).check(&known(&["prod/web"]), NOW).unwrap_or_else(|found| panic!("{found}\n{text}"));
+    policy(text).check(&known(&BASELINES), NOW).unwrap_or_else(|found| panic!("{found}\n{text}"));
     let compiled = fitted(text, claims);
     let baseline =
-        text.contains("Baseline::").then(|| Baseline::capture(claims, 1, UnixTime(NOW.0 + 1000)).unwrap());
+        text.contains("Baseline::").then(|| Baseline::capture(claims, 3, UnixTime(NOW.0 + 1000)).unwrap());
     assert_eq!(release(&compiled, baseline.as_ref(), claims), Ok(()), "{text}");
     for (what, change) in changes.concat() {
         let mut changed = claims.clone();
@@ -228,8 +234,52 @@ fn sev_snp() {
     assert_sample(sample!("snp-report"), &alone, &[TECHNOLOGY, SNP, SNP_ENDORSED]);
     let claims = vtpm(Technology::SevSnp);
     assert_sample(sample!("snp-vtpm"), &claims, &[TECHNOLOGY, VTPM, VTPM_BOOT]);
+    assert_sample(sample!("snp-vtpm-disk"), &claims, &[TECHNOLOGY, VTPM, VTPM_BOOT, PHASE, SHELL]);
     let disk = [TECHNOLOGY, VTPM, VTPM_BOOT, PHASE, SHELL, SNP, SNP_ENDORSED];
     assert_sample(sample!("snp-both"), &snp_endorsed(), &disk);
+}
+
+#[test]
+fn a_data_disk_is_for_the_latched_system() {
+    let mut claims = vtpm(Technology::SevSnp);
+    vtpm_of(&mut claims).phase = Phase::Latched;
+    let latched: &[Change] = &[
+        ("instance", |claims| vtpm_of(claims).instance.as_mut().unwrap().instance_id += 1),
+        ("initrd", |claims| vtpm_of(claims).phase = Phase::Initrd),
+        ("booted", |claims| vtpm_of(claims).phase = Phase::Booted),
+    ];
+    assert_sample(sample!("data-disk"), &claims, &[TECHNOLOGY, VTPM, VTPM_BOOT, latched]);
+}
+
+#[test]
+fn chips_that_are_listed() {
+    let chip: &[Change] = &[
+        ("chip", |claims| snp_of(claims).chip_id = Some("2".repeat(128))),
+        ("masked chip", |claims| snp_of(claims).chip_id = None),
+    ];
+    let all = [TECHNOLOGY, VTPM, VTPM_BOOT, SNP, SNP_ENDORSED, chip];
+    assert_sample(sample!("snp-chips"), &snp_endorsed(), &all);
+}
+
+#[test]
+fn t28_a_rollout_has_a_lowest_version() {
+    let claims = vtpm(Technology::SevSnp);
+    assert_sample(sample!("rollout"), &claims, &[TECHNOLOGY, VTPM, VTPM_BOOT]);
+    let compiled = fitted(sample!("rollout"), &claims);
+    let old = Baseline::capture(&claims, 2, UnixTime(NOW.0 + 1000)).unwrap();
+    assert!(!refusal(release(&compiled, Some(&old), &claims)).permitted);
+}
+
+#[test]
+fn advisories_that_were_accepted() {
+    let advisory: &[Change] =
+        &[("advisory", |claims| tcb_of(claims).advisory_ids.push("INTEL-SA-01099".to_owned()))];
+    let all = [TECHNOLOGY, VTPM, TDX, TDX_ENDORSED, advisory];
+    assert_tdx_sample(sample!("tdx-advisories"), &tdx_both(), &all);
+    let mut none = tdx_both();
+    tcb_of(&mut none).advisory_ids.clear();
+    let baseline = Baseline::capture(&none, 1, UnixTime(NOW.0 + 1000)).unwrap();
+    assert_eq!(release(&fitted(sample!("tdx-advisories"), &none), Some(&baseline), &none), Ok(()));
 }
 
 #[test]
