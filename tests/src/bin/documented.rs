@@ -1,7 +1,8 @@
-//! Runs the commands of README.md and docs/*.md, in order, exactly as written.
+//! Runs the commands of README.md and docs/*.md, in order, exactly as written. docs/gce.md starts with a new
+//! machine: `documented gce` runs it, without an argument all other pages are run.
 //!
 //! It changes mounts and network for itself, so it is started as `unshare --mount --net --propagation private
-//! documented`: only loopback exists, `broker.example.com` is loopback, and /etc, /run and /var/lib are
+//! documented`: only loopback exists, the broker's names are loopback, and /etc, /run and /var/lib are
 //! private copies. One machine is both the broker's and the VM; a software TPM with a simulated boot replaces
 //! the VM's own, and its CA is an extra trust anchor of the broker.
 
@@ -51,10 +52,12 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the root of the source")?;
-    let commands = commands(root)?;
+    let mut commands = commands(root)?;
     let unused =
         NOT_RUN.iter().find(|(start, _)| !commands.iter().any(|command| command.text.starts_with(start)));
     ensure!(unused.is_none(), "no document has the command {unused:?}: take it out of the table");
+    let from_scratch = std::env::args().nth(1).is_some_and(|page| page == "gce");
+    commands.retain(|command| (command.document == FROM_SCRATCH) == from_scratch);
     let mut machine = Machine::new()?;
     for command in &commands {
         let place = format!("{}:{}: {}", command.document, command.line, command.text);
@@ -131,6 +134,9 @@ impl Machine {
         let text = self.filled_in(&command.text)?;
         if text.starts_with("vouchsafe serve ") {
             return self.serve(&text);
+        }
+        if text == STARTS_UNIT {
+            return self.serve(SERVE);
         }
         match text.strip_prefix("systemctl ") {
             Some("stop vouchsafe") => return self.stop(),
@@ -268,7 +274,7 @@ fn isolate(etc: &Path) -> anyhow::Result<()> {
     let hosts = format!("{etc}/hosts");
     // A link would lead out of the copy.
     fs::remove_file(&hosts)?;
-    fs::write(&hosts, "127.0.0.1 localhost broker.example.com\n::1 localhost\n")?;
+    fs::write(&hosts, format!("127.0.0.1 localhost {NAMES}\n::1 localhost\n"))?;
     command("rm", &["-rf", &format!("{etc}/vouchsafe")])?;
     // The user of the application.
     for (file, line) in
@@ -302,7 +308,8 @@ fn programs(bin: &Path, anchors: &Path) -> anyhow::Result<()> {
     let scp = "#!/bin/sh\nset -eu\n[ \"$1\" = -r ]\nexec cp -r \"${2#*:}\" \"$3\"\n";
     // The application of the documentation: it reads its token and checks it.
     let server = format!("#!/bin/sh\n[ \"$(cat \"$TOKEN\")\" = {SECRET:?} ]\n");
-    for (name, text) in [("vouchsafe", vouchsafe.as_str()), ("scp", scp), ("my-server", &server)] {
+    let programs = [("vouchsafe", vouchsafe.as_str()), ("scp", scp), ("my-server", &server)];
+    for (name, text) in programs.into_iter().chain(STUBS) {
         let path = bin.join(name);
         fs::write(&path, text)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
@@ -317,6 +324,25 @@ fn decision_of(said: &str) -> Option<String> {
     words.filter(|word| word.len() == 32).map(str::to_owned).next()
 }
 
+/// Programs of Google Cloud and of the system. What is copied to an instance is already here, what is copied
+/// from one is below the folder of the commands, and a package makes the folder of its configuration.
+const STUBS: [(&str, &str); 3] = [
+    ("sudo", "#!/bin/sh\nexec \"$@\"\n"),
+    ("apt", "#!/bin/sh\nexec mkdir -p /etc/vouchsafe\n"),
+    (
+        "gcloud",
+        "#!/bin/sh\nset -eu\ncase \"$1 $2 $3\" in\n'compute ssh '*)\n  for word; do case $word in \
+         --command=*) exec sh -euc \"${word#--command=}\" ;; esac; done ;;\n'compute scp '*)\n  \
+         case $4 in *:?*) exec cp \"${4#*:}\" \"$5\" ;; esac ;;\nesac\n",
+    ),
+];
+
+/// The page that starts with a new machine.
+const FROM_SCRATCH: &str = "docs/gce.md";
+/// Starts the broker for the first time, as a unit.
+const STARTS_UNIT: &str = "sudo systemctl enable --now vouchsafe";
+/// The broker's names in the documentation.
+const NAMES: &str = "broker.example.com broker.europe-west4-a.c.my-project.internal";
 const SECRET: &str = "correct horse battery staple";
 /// The unit's command: no systemd runs here.
 const SERVE: &str = "vouchsafe serve --config /var/lib/vouchsafe/broker.toml";

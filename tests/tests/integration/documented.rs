@@ -6,9 +6,19 @@ use vouchsafe_tests::broker::program;
 
 #[test]
 fn documented_commands_work_as_they_are_written() {
+    run(&[]);
+}
+
+#[test]
+fn a_first_secret_on_google_cloud_works_as_it_is_written() {
+    run(&["gce"]);
+}
+
+fn run(pages: &[&str]) {
     let output = Command::new("unshare")
         .args(["--mount", "--net", "--propagation", "private"])
         .arg(program("documented").expect("built with these tests"))
+        .args(pages)
         .output()
         .expect("unshare runs (as root)");
     assert!(
