@@ -16,6 +16,7 @@ mod laws;
 mod learned;
 mod notes;
 mod operators;
+mod page;
 mod proposals;
 mod reading;
 mod rehearsals;

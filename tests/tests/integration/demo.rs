@@ -1,5 +1,7 @@
 //! The demo: its output, and what it leaves running.
 
+use std::fs;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use vouchsafe_tests::broker::program;
@@ -19,6 +21,29 @@ fn the_demo_shows_a_release_and_a_refusal_and_ends() {
         assert!(said.contains(words), "{words}: {said}");
     }
     assert!(!said.contains("Broker and VM go on running"), "{said}");
+    let readme =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).expect("the README");
+    let shown = readme.split("```text\nRefused at ").nth(1).and_then(|rest| rest.split("```").next());
+    let shown = format!("Refused at {}", shown.expect("README.md shows an explanation"));
+    let explained: String = explanation(&said).iter().map(|line| format!("{line}\n")).collect();
+    assert_eq!(lasting(&shown), lasting(&explained), "README.md shows this:\n{explained}");
+}
+
+/// What `vouchsafe explain` printed in the demo.
+fn explanation(said: &str) -> Vec<&str> {
+    let after = said.lines().skip_while(|line| !line.contains("$ vouchsafe explain "));
+    let lines = after.skip(1).map_while(|line| line.strip_prefix("   |"));
+    lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect()
+}
+
+/// An explanation without what differs in each run: the time, and the decision's id.
+fn lasting(explanation: &str) -> Vec<String> {
+    let lines = explanation.lines().map(|line| match line.split_once(": ") {
+        Some((start, rest)) if start.starts_with("Refused at ") => format!("Refused at …: {rest}"),
+        _ if line.starts_with("  decision  ") => "  decision  …".to_owned(),
+        _ => line.trim_end().to_owned(),
+    });
+    lines.collect()
 }
 
 #[test]
@@ -44,5 +69,5 @@ fn the_demo_leaves_a_broker_and_a_vm_that_can_be_stopped() {
     assert_eq!(typed(fetch), (Some(0), "correct horse battery staple".to_owned()));
     let stop = said.lines().rfind(|line| line.ends_with("/stop")).expect("how to stop it").trim();
     assert!(Command::new(stop).status().expect("runs").success());
-    assert!(!std::path::Path::new(folder).exists());
+    assert!(!Path::new(folder).exists());
 }
