@@ -82,6 +82,12 @@ impl Admission {
         Arc::new(Self { listener, shares: ArcSwap::from_pointee(shares), table: Mutex::default(), metrics })
     }
 
+    /// The listener's name in the log and in metrics.
+    #[must_use]
+    pub const fn listener(&self) -> &'static str {
+        self.listener
+    }
+
     /// Replaces the limits. What is held already stays.
     pub fn set(&self, shares: Shares) {
         self.shares.store(Arc::new(shares));

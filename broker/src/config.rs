@@ -11,10 +11,12 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub(crate) mod collateral;
+mod proxies;
 pub mod reload;
 mod seconds;
 
 pub use collateral::CollateralConfig;
+pub use proxies::{ProxyNetwork, ProxyNetworkError};
 use seconds::seconds;
 
 /// Everything that can be configured.
@@ -62,6 +64,9 @@ pub struct Listener {
     pub certificate: PathBuf,
     /// Its private key, PEM; readable by the broker's user only.
     pub key: PathBuf,
+    /// Addresses of proxies in front. Their connections, and no others, begin with a header of the PROXY protocol.
+    #[serde(default)]
+    pub proxies: Vec<ProxyNetwork>,
 }
 
 /// `[limits]`

@@ -8,6 +8,7 @@ pub(crate) mod connection;
 mod error;
 mod farewell;
 mod prepared;
+mod proxy;
 
 use std::io;
 use std::net::SocketAddr;
@@ -34,10 +35,12 @@ use tokio_rustls::server::TlsStream;
 
 use crate::admission::Admission;
 use crate::broker::Broker;
+use crate::config::BrokerConfig;
 use crate::problem::Audience;
 use crate::{guests, operators};
 use connection::{Connection, Stream};
 use prepared::PreparedSocket;
+use proxy::Proxies;
 
 pub use error::ServeError;
 pub use prepared::{Certificates, PreparedListeners};
@@ -63,6 +66,7 @@ struct Accepting {
     admission: Arc<Admission>,
     tls: Arc<ArcSwap<ServerConfig>>,
     audience: Audience,
+    proxies: Arc<Proxies>,
 }
 
 impl Servers {
@@ -82,6 +86,7 @@ impl Servers {
             admission: Arc::clone(admission),
             tls,
             audience,
+            proxies: Arc::new(Proxies::new(admission.listener())),
         };
         let guests_server = accepting(&broker.admission.guests, guests_tls, Audience::Guests);
         let operators_server = accepting(&broker.admission.operators, operators_tls, Audience::Operators);
@@ -126,13 +131,26 @@ impl Stop {
 impl Accepting {
     /// A connection after admission and TLS handshake; `None` if it was turned away or failed.
     async fn accept(&self, io: TcpStream) -> Option<(Stream<TlsStream<TcpStream>>, SocketAddr)> {
+        let config = self.broker.config();
+        timeout(config.limits.handshake, self.open(io, &config)).await.ok()?
+    }
+
+    async fn open(
+        &self,
+        mut io: TcpStream,
+        config: &BrokerConfig,
+    ) -> Option<(Stream<TlsStream<TcpStream>>, SocketAddr)> {
         let peer = io.peer_addr().ok()?;
-        let permit = self.admission.connect(peer.ip(), Instant::now()).ok()?;
-        let limits = self.broker.config().limits;
+        let listener = match self.audience {
+            Audience::Guests => &config.guests,
+            Audience::Operators => &config.operators,
+        };
+        let client = self.proxies.client(&listener.proxies, &mut io, peer.ip()).await?;
+        let permit = self.admission.connect(client, Instant::now()).ok()?;
         io.set_nodelay(true).ok()?;
-        let handshake = TlsAcceptor::from(self.tls.load_full()).accept(io);
-        let stream = timeout(limits.handshake, handshake).await.ok()?.ok()?;
-        Some((Stream::new(stream, Connection::new(permit, limits.connection), self.audience), peer))
+        let stream = TlsAcceptor::from(self.tls.load_full()).accept(io).await.ok()?;
+        let connection = Connection::new(permit, config.limits.connection);
+        Some((Stream::new(stream, connection, self.audience), SocketAddr::new(client, peer.port())))
     }
 }
 

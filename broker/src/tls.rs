@@ -168,14 +168,16 @@ mod tests {
         fs::write(&certificate, &made.certificate).unwrap();
         fs::write(&key, made.key.as_bytes()).unwrap();
         let listen = "127.0.0.1:0".parse().unwrap();
-        let config = server(&Listener { listen, certificate: certificate.clone(), key }).unwrap();
+        let config =
+            server(&Listener { listen, certificate: certificate.clone(), key, proxies: Vec::new() }).unwrap();
         assert_eq!(config.send_tls13_tickets, 0);
         for (host, named) in
             [("localhost", true), ("127.0.0.1", true), ("::1", false), ("other.example", false)]
         {
             assert_eq!(is_for(&certificate, host).unwrap(), named, "{host}");
         }
-        let listener = Listener { listen, certificate: certificate.clone(), key: certificate };
+        let listener =
+            Listener { listen, certificate: certificate.clone(), key: certificate, proxies: Vec::new() };
         assert!(matches!(server(&listener), Err(TlsError::File { .. })));
         assert!(SelfSigned::generate(&["no name".to_owned(), "\u{e4}".to_owned()]).is_err());
     }

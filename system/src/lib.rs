@@ -6,10 +6,12 @@
 //! | read certificates from PEM files | [`pem`] |
 //! | refuse files that other users may change or read | [`trusted_file`] |
 //! | HTTP agents without proxies and redirects | [`http`] |
+//! | read the header of a proxy in front of a listener | [`proxy`] |
 //!
 //! Nothing here verifies evidence or decides anything.
 
 pub mod http;
 pub mod memory;
 pub mod pem;
+pub mod proxy;
 pub mod trusted_file;

@@ -151,7 +151,8 @@ impl Init {
         let given = Tls { certificate: absolute(certificate)?, key: absolute(key)?, ca: absolute(ca)? };
         let usage = |error: tls::TlsError| Failure::Usage(error.to_string());
         let (certificate, key) = (given.certificate.clone(), given.key.clone());
-        tls::server(&Listener { listen: self.guests, certificate, key }).map_err(usage)?;
+        tls::server(&Listener { listen: self.guests, certificate, key, proxies: Vec::new() })
+            .map_err(usage)?;
         tls::certificates(&given.ca).map_err(usage)?;
         for host in self.hosts() {
             if !tls::is_for(&given.certificate, &host.to_string()).map_err(usage)? {

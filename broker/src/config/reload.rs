@@ -33,9 +33,11 @@ impl BrokerConfig {
         to.keep("guests.listen", self.guests.listen == listener.listen);
         to.take("guests.certificate", |config| &mut config.guests.certificate, listener.certificate);
         to.take("guests.key", |config| &mut config.guests.key, listener.key);
+        to.take("guests.proxies", |config| &mut config.guests.proxies, listener.proxies);
         to.keep("operators.listen", self.operators.listen == other.listen);
         to.take("operators.certificate", |config| &mut config.operators.certificate, other.certificate);
         to.take("operators.key", |config| &mut config.operators.key, other.key);
+        to.take("operators.proxies", |config| &mut config.operators.proxies, other.proxies);
         to.limits(&self.limits, limits);
         to
     }

@@ -24,6 +24,7 @@ fn the_sample_is_read_and_its_commented_keys_show_the_defaults() {
         "keyring",
         "extra_trust_anchors",
         "urls",
+        "proxies",
         "challenge_ttl",
         "stop_timeout",
         "fetch",
@@ -135,6 +136,11 @@ fn values_that_cannot_be_meant_are_refused() {
         let error = parse(&addition).unwrap_err();
         assert!(matches!(error, ConfigError::Value { key: found, .. } if found == key), "{key}: {error}");
     }
+    for network in ["0.0.0.0/0", "10.0.0.1/8", "balancer"] {
+        let text = SAMPLE.replacen("[guests]\n", &format!("[guests]\nproxies = [\"{network}\"]\n"), 1);
+        let error = parse(&text).unwrap_err().to_string();
+        assert!(error.contains("expected an IP address, or a network such as"), "{network}: {error}");
+    }
     let negative = parse(&(SAMPLE.to_owned() + "\n[limits]\nbody = -1\n"));
     assert!(matches!(negative, Err(ConfigError::Parse { .. })));
 }
@@ -142,8 +148,8 @@ fn values_that_cannot_be_meant_are_refused() {
 /// Every key, with another value than the default.
 const OTHER: &str = "data = \"/other\"\nkeyring = \"/k\"\nextra_trust_anchors = [\"/a\"]\nurls = [\"https://b\"]\n\
     challenge_ttl = 30\nstop_timeout = 3\n\
-    [guests]\nlisten = \"127.0.0.1:1\"\ncertificate = \"/c\"\nkey = \"/d\"\n\
-    [operators]\nlisten = \"127.0.0.1:2\"\ncertificate = \"/e\"\nkey = \"/f\"\n\
+    [guests]\nlisten = \"127.0.0.1:1\"\ncertificate = \"/c\"\nkey = \"/d\"\nproxies = [\"10.0.0.1\"]\n\
+    [operators]\nlisten = \"127.0.0.1:2\"\ncertificate = \"/e\"\nkey = \"/f\"\nproxies = [\"10.0.0.2\"]\n\
     [limits]\nverifiers = 3\nqueue = 1\nreleases = 2\nreleases_per_instance = 3\nreleases_without_instance = 4\n\
     handshake = 9\nhead = 9\nbody = 9\nidle = 9\nconnections = 9\nconnections_per_address = 9\n\
     connections_per_minute = 9\nconnection = 9\nrequests = 9\nbodies = 99\nbodies_per_address = 9\nprobe = 9\n\
@@ -177,7 +183,7 @@ fn a_reload_applies_some_keys_and_reports_those_that_need_a_restart() {
             "stop_timeout",
         ]
     );
-    assert_eq!(changed.len(), 2 + 4 + 14, "{changed:?}");
+    assert_eq!(changed.len(), 2 + 6 + 14, "{changed:?}");
     // The changed keys are as in the new file, all others as before.
     let mut expected = new;
     (expected.data, expected.keyring, expected.log) = (old.data.clone(), old.keyring.clone(), old.log);

@@ -5,6 +5,7 @@ mod bounds;
 mod connections;
 mod http_errors;
 mod prepared;
+mod proxies;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -28,6 +29,10 @@ async fn start(fixture: &Fixture) -> (SocketAddr, SocketAddr, Stop) {
 }
 
 fn connect(fixture: &Fixture, address: SocketAddr) -> Tls {
+    over(fixture, TcpStream::connect(address).expect("connected"))
+}
+
+fn over(fixture: &Fixture, socket: TcpStream) -> Tls {
     let mut roots = RootCertStore::empty();
     for ca in tls::certificates(&fixture.folder.path().join("ca.pem")).expect("a CA") {
         roots.add(ca).expect("a CA");
@@ -40,7 +45,6 @@ fn connect(fixture: &Fixture, address: SocketAddr) -> Tls {
         .with_no_client_auth();
     let name = ServerName::try_from("localhost").expect("a name");
     let connection = ClientConnection::new(Arc::new(config), name).expect("a client");
-    let socket = TcpStream::connect(address).expect("connected");
     socket.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
     StreamOwned::new(connection, socket)
 }

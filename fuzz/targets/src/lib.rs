@@ -5,6 +5,7 @@
 
 mod google;
 mod proposal;
+mod proxy;
 mod updates;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::sync::OnceLock;
 
 pub use google::{google_token, launch_endorsement};
 pub use proposal::proposal;
+pub use proxy::proxy_header;
 use serde::{Deserialize, Serialize};
 pub use updates::{boot_log, efi_image, grub_configuration};
 use vouchsafe_attestation::anchors::Product;

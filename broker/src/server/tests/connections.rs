@@ -62,7 +62,7 @@ async fn t54_a_connection_lives_so_long() {
     stop.stop().await;
 }
 
-fn socket_from(address: std::net::IpAddr) -> std::os::fd::OwnedFd {
+pub(super) fn socket_from(address: std::net::IpAddr) -> std::os::fd::OwnedFd {
     use rustix::net::{AddressFamily, SocketType, bind, socket};
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     bind(&socket, &SocketAddr::new(address, 0)).expect("a loopback address");
