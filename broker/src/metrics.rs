@@ -175,7 +175,7 @@ mod tests {
                         BaselineState::ALL.iter().any(|state| state.as_str() == value)
                             || ["allowed", "pending", "rejected"].contains(&value)
                     }
-                    "decision" => ["approved", "rejected"].contains(&value),
+                    "decision" => ["approved", "approved-by-list", "rejected"].contains(&value),
                     "listener" => LISTENERS.contains(&value),
                     "reason" => {
                         TurnedAway::ALL.iter().any(|reason| reason.as_str() == value)

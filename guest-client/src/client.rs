@@ -20,16 +20,17 @@ use vouchsafe_protocol::answer::{AnswerError, OpenedSecret};
 use vouchsafe_protocol::limits::MAX_CHALLENGE_LIFETIME;
 use vouchsafe_protocol::messages::ChallengeAnswer;
 use vouchsafe_protocol::problem::Problem;
+use vouchsafe_protocol::request::{CarriedLists, ProposedEvents};
 use vouchsafe_protocol::{
-    BaselineProposal, BoundRequest, DecisionId, Digest32, GuestKey, PlaintextSecret, ReasonCode, ReleaseBody,
-    ReleasePaths, RequestDigest, SecretPath, VolumeAction,
+    BaselineProposal, BoundRequest, DecisionId, Digest32, GuestKey, ObjectName, PlaintextSecret, ReasonCode,
+    ReleaseBody, ReleasePaths, RequestDigest, SecretPath, VolumeAction,
 };
 
 use crate::config::{BrokerUrl, ClientConfig, GuestConfig};
 use crate::evidence::{CollectError, CollectRequest, EvidenceSource};
 use crate::transport::{CaError, Https, Response, Transport};
 use pace::Budget;
-use task::{Parts, Task};
+use task::{Parts, Proposing, Task};
 
 /// Secrets that a broker released to this VM.
 #[derive(Debug)]
@@ -139,14 +140,20 @@ impl<S: EvidenceSource> Client<S> {
         self.carry_out(&VolumeAction::AdvanceVolume { path, from, to })
     }
 
-    /// Proposes the next boot for a baseline of which this VM is a member: whether that boot is allowed, or waits for an
-    /// operator's approval.
+    /// Proposes the next boot for a baseline of which this VM is a member: whether that boot is allowed, be it by these
+    /// component lists, or waits for an operator's approval.
     ///
     /// # Errors
     /// Those of [`Self::fetch`]; refused with [`ReasonCode::NotGranted`] unless this VM may propose, and with
     /// [`ReasonCode::Conflict`] if the baseline cannot allow such a boot or too many proposals are pending.
-    pub fn propose_baseline(&mut self, proposal: &BaselineProposal) -> Result<Proposal, FetchError> {
-        self.carry_out(proposal)
+    pub fn propose_baseline(
+        &mut self,
+        baseline: ObjectName,
+        events: ProposedEvents,
+        lists: &CarriedLists,
+    ) -> Result<Proposal, FetchError> {
+        let proposal = &BaselineProposal { baseline, events, lists: lists.digests() };
+        self.carry_out(&Proposing { proposal, lists })
     }
 
     /// Asks one broker after the other, until one has carried it out.

@@ -8,6 +8,7 @@ mod error;
 mod files;
 mod grub;
 mod grub_log;
+pub mod lists;
 mod loader_entries;
 mod next;
 mod unified;

@@ -2,8 +2,8 @@
 //!
 //! A member of a baseline proposes what its next boot will measure. All VMs with the same update propose the same, since
 //! the id is that of what is new. The newest record of a proposal in the decision log is its state, with the VMs that ask
-//! for it, until an operator approves or rejects it: then the record of that change names the proposal. A proposal that
-//! no VM has asked for during [`MAX_AGE`] is gone.
+//! for it, until an operator or a signed list approves it, or an operator rejects it: then the record of that change names
+//! the proposal. A proposal that no VM has asked for during [`MAX_AGE`] is gone.
 //!
 //! **Limits.** A proposal names digests. That they are those of the distribution's files is for the operator to find out,
 //! or for a signed list: a VM whose user space has been taken over can propose anything.
@@ -12,8 +12,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use vouchsafe_policy::ExaminedList;
 use vouchsafe_protocol::messages::ProposalState;
-use vouchsafe_protocol::{ObjectName, ProposalId, UnixTime};
+use vouchsafe_protocol::{Digest32, ObjectName, ProposalId, UnixTime, UpdateSigner};
 
 /// A proposal for a baseline: `prod/web@` and the id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,6 +83,26 @@ pub struct Proposer {
     pub instance: String,
 }
 
+/// A component list that a VM has sent with a proposal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SentList {
+    /// SHA-256 of the list.
+    pub digest: Digest32,
+    /// Why it does not count. Absent if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who has signed it. Absent unless it is one of the baseline's signers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<UpdateSigner>,
+}
+
+impl From<&ExaminedList> for SentList {
+    fn from(ExaminedList { digest, signer, fault }: &ExaminedList) -> Self {
+        Self { digest: *digest, reason: fault.as_ref().map(ToString::to_string), signer: *signer }
+    }
+}
+
 /// Why a proposal is not recorded. For operators: a guest learns only a code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProposalRefusal {
@@ -113,6 +134,8 @@ pub(crate) struct Known<'a> {
     /// When it was last recorded.
     pub(crate) at: UnixTime,
     pub(crate) proposers: &'a [Proposer],
+    /// What became of the component lists that came with it.
+    pub(crate) lists: &'a [SentList],
 }
 
 /// A proposal by a VM.
@@ -124,6 +147,8 @@ pub(crate) struct Proposing<'a> {
     pub(crate) at: UnixTime,
     /// Where the boot is allowed for now: until when.
     pub(crate) until: Option<UnixTime>,
+    /// What became of the component lists that came with it.
+    pub(crate) lists: &'a [SentList],
 }
 
 /// What a proposal comes to.
@@ -142,7 +167,7 @@ pub(crate) enum Effect {
 
 /// Takes a proposal in: `all` are those for this baseline, the rejected ones whatever their age.
 pub(crate) fn propose(proposing: Proposing<'_>, all: &[Known<'_>]) -> Result<Effect, ProposalRefusal> {
-    let Proposing { baseline, id, instance, at, until } = proposing;
+    let Proposing { baseline, id, instance, at, until, lists } = proposing;
     let is_pending = |known: &&Known<'_>| known.status == ProposalStatus::Pending && !is_gone(known.at, at);
     let same = all.iter().find(|known| known.id == id);
     if same.is_some_and(|known| known.status == ProposalStatus::Rejected) {
@@ -154,7 +179,7 @@ pub(crate) fn propose(proposing: Proposing<'_>, all: &[Known<'_>]) -> Result<Eff
         let unchanged = Ok(Effect::Unchanged(ProposalState::Pending { id, until }));
         let is_full = proposers.len() >= MAX_PROPOSERS;
         match proposers.iter_mut().find(|proposer| proposer.instance == instance) {
-            Some(proposer) if at.since(proposer.at) < REFRESH => return unchanged,
+            Some(proposer) if at.since(proposer.at) < REFRESH && known.lists == lists => return unchanged,
             Some(proposer) => *proposer = own,
             None if is_full => return unchanged,
             None => proposers.push(own),
@@ -192,7 +217,7 @@ impl<'de> Deserialize<'de> for BaselineProposalId {
 
 /// Seconds after which a proposal is gone that nobody asks for: 30 days.
 pub const MAX_AGE: u64 = 30 * 86_400;
-/// Seconds after which a VM that asks again is recorded again: 7 days.
+/// Seconds after which a VM that asks again with the same component lists is recorded again: 7 days.
 pub const REFRESH: u64 = 7 * 86_400;
 /// Pending proposals for one baseline.
 pub const MAX_OF_BASELINE: usize = 32;
@@ -203,8 +228,6 @@ pub const MAX_PROPOSERS: usize = 32;
 
 #[cfg(test)]
 mod tests {
-    use vouchsafe_protocol::Digest32;
-
     use super::*;
 
     const NOW: UnixTime = UnixTime(100 * 86_400);
@@ -223,12 +246,13 @@ mod tests {
 
     fn known(byte: u8, status: ProposalStatus, proposers: &[Proposer]) -> Known<'_> {
         let at = proposers.iter().map(|proposer| proposer.at).max().unwrap();
-        Known { id: id(byte), status, at, proposers }
+        Known { id: id(byte), status, at, proposers, lists: &[] }
     }
 
     fn by(instance: &str, byte: u8, all: &[Known<'_>]) -> Result<Effect, ProposalRefusal> {
         let baseline = baseline();
-        propose(Proposing { baseline: &baseline, id: id(byte), instance, at: NOW, until: None }, all)
+        let (id, lists) = (id(byte), &[]);
+        propose(Proposing { baseline: &baseline, id, instance, at: NOW, until: None, lists }, all)
     }
 
     fn recorded(proposers: Vec<Proposer>, known: bool) -> Result<Effect, ProposalRefusal> {
@@ -277,6 +301,25 @@ mod tests {
         let before = [proposer("1/2", ago(MAX_AGE))];
         let all = [known(1, ProposalStatus::Pending, &before)];
         assert_eq!(by("1/1", 1, &all), recorded(vec![proposer("1/1", NOW)], false));
+    }
+
+    #[test]
+    fn a_vm_that_asks_with_other_lists_is_recorded_again() {
+        let first = [proposer("1/1", NOW)];
+        let sent = |reason: Option<&str>| {
+            let reason = reason.map(str::to_owned);
+            [SentList { digest: Digest32([1; 32]), reason, signer: None }]
+        };
+        let (ended, counting) = (sent(Some("it ended at 1")), sent(None));
+        let all = [Known { lists: &ended, ..known(1, ProposalStatus::Pending, &first) }];
+        let baseline = baseline();
+        let with = |lists| {
+            let (id, instance) = (id(1), "1/1");
+            propose(Proposing { baseline: &baseline, id, instance, at: NOW, until: None, lists }, &all)
+        };
+        assert_eq!(with(&ended), Ok(Effect::Unchanged(PENDING(1))));
+        assert_eq!(with(&counting), recorded(first.to_vec(), true));
+        assert_eq!(with(&[]), recorded(first.to_vec(), true));
     }
 
     #[test]

@@ -18,8 +18,8 @@ pub use health::GrantFailures;
 pub use types::{Clock, NewGrant, NewProposal, NewRefusal, NewVolume, RecordError};
 
 pub use crate::log::record::{
-    Authority, ChangedRow, EvidencePiece, EvidenceRef, GrantBinding, GrantRecord, GrantedSecret,
-    GuardrailsRef, LogRecord, OperatorRecord, Outcome, ProposalRecord, RefusalRecord, VolumeChange,
-    VolumeRecord,
+    ApprovingList, Authority, ChangedRow, EvidencePiece, EvidenceRef, GrantBinding, GrantRecord,
+    GrantedSecret, GuardrailsRef, LogRecord, OperatorRecord, Outcome, ProposalRecord, RefusalRecord,
+    VolumeChange, VolumeRecord,
 };
 pub use crate::log::{DecisionFilter, LoggedRecord};

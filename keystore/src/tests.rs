@@ -33,6 +33,7 @@ mod release;
 mod replay;
 mod retirement;
 mod secrets;
+mod signed_approvals;
 mod stored_input;
 mod tampering;
 mod unreadable;

@@ -14,6 +14,7 @@
 //! | yes and no | [`decide()`], [`ReleaseGrant`], [`Denial`] |
 //! | the same for an action on a volume | [`decide_volume()`], [`VolumeGrant`] |
 //! | who may propose an update of a baseline | [`decide_proposal()`], [`ProposalGrant`] |
+//! | signed lists that approve an update | [`ComponentList`], [`SignedApproval`] |
 //! | what would be decided about a captured VM, condition by condition | [`rehearse()`] |
 //! | a policy to start from | [`PolicyTemplate`] |
 //! | the reference of all claims | [`claim_references`] |
@@ -26,6 +27,7 @@ mod baseline;
 mod checks;
 pub mod chip;
 mod compiled;
+mod component_list;
 mod decide;
 mod denial;
 mod dropped;
@@ -39,6 +41,7 @@ mod reads;
 mod rehearse;
 mod rules;
 mod schema;
+mod signed_approval;
 mod source;
 mod template;
 #[cfg(test)]
@@ -55,6 +58,7 @@ pub use baseline::{
 };
 pub use checks::{ChainPart, CheckError, CheckFailures, Gap, KnownBaselines, Note};
 pub use compiled::{CompiledPolicy, Guardrails, SHIPPED_GUARDRAILS};
+pub use component_list::{ComponentList, ExaminedList, ListFault, ListTerms, UsedList};
 pub use decide::{
     DecideItem, DecideRequest, ProposalDenial, ProposalInput, ProposalVerdict, Protocol, SecretState, decide,
     decide_proposal, decide_volume,
@@ -72,6 +76,7 @@ pub use rehearse::{
 };
 pub use rules::{PolicyError, SourceNote, SourcePosition};
 pub use schema::reference::{ClaimReference, claim_references, claims_markdown};
+pub use signed_approval::SignedApproval;
 pub use source::{MAX_NESTING, MAX_OPERATORS, MAX_POLICIES, MAX_TEXT, PolicySource, SourceError};
 pub use template::{
     FailureShell, OwnerEvidence, PolicyTemplate, SnpTemplate, TdxTemplate, TemplateError, TemplateRoot,

@@ -5,6 +5,7 @@ use vouchsafe_protocol::reference_values::ReferenceEvent;
 use vouchsafe_protocol::{BoundRequest, ObjectName, ProposalId, UnixTime};
 
 use crate::baseline::{ExpiringEntries, ProposedUpdate};
+use crate::component_list::ExaminedList;
 
 /// Permission to propose one update of one baseline, once. Nothing is allowed by it:
 ///
@@ -24,6 +25,7 @@ pub struct ProposalGrant {
     kept: ExpiringEntries,
     replaced: ExpiringEntries,
     until: Option<UnixTime>,
+    lists: Vec<ExaminedList>,
 }
 
 impl ProposalGrant {
@@ -33,8 +35,9 @@ impl ProposalGrant {
         (instance, epoch): (Instance, u64),
         ProposedUpdate { new, kept, until }: ProposedUpdate,
         replaced: ExpiringEntries,
+        lists: Vec<ExaminedList>,
     ) -> Self {
-        Self { bound, baseline, instance, epoch, new, kept, replaced, until }
+        Self { bound, baseline, instance, epoch, new, kept, replaced, until, lists }
     }
 
     /// The request that the evidence is bound to.
@@ -83,6 +86,12 @@ impl ProposalGrant {
     #[must_use]
     pub const fn until(&self) -> Option<UnixTime> {
         self.until
+    }
+
+    /// What became of the component lists that came with it.
+    #[must_use]
+    pub fn lists(&self) -> &[ExaminedList] {
+        &self.lists
     }
 
     /// The id of the proposal.

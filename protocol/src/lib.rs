@@ -15,6 +15,7 @@
 //! | lay out the input of a hash, a signature or a MAC | [`hashing`] |
 //! | requests, answers and problems on the wire | [`messages`], [`problem`] |
 //! | name what a boot is expected to measure | [`reference_values`] |
+//! | sign lists of what an update may measure | [`signer`] |
 //! | show text of others on a terminal | [`text`] |
 
 pub mod answer;
@@ -33,6 +34,7 @@ pub mod problem;
 pub mod reference_values;
 pub mod request;
 pub mod secret;
+pub mod signer;
 pub mod suite;
 pub mod text;
 pub mod time;
@@ -55,6 +57,7 @@ pub use request::{
     VolumeAction, VolumeHeaders,
 };
 pub use secret::PlaintextSecret;
+pub use signer::{UpdateSigner, UpdateSigningKey};
 pub use suite::Suite;
 pub use time::UnixTime;
 pub use wrap::{GuestKey, GuestPublicKey};

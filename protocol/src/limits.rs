@@ -32,6 +32,10 @@ pub const MAX_PATHS: usize = 16;
 pub const MAX_PROPOSED_EVENTS: usize = 512;
 /// Texts of commands, command lines and section names of one proposal, in bytes.
 pub const MAX_PROPOSED_TEXT: usize = 64 * 1024;
+/// A component list that comes with a proposal, in bytes of JSON.
+pub const MAX_COMPONENT_LIST: usize = 64 * 1024;
+/// Component lists of one proposal.
+pub const MAX_COMPONENT_LISTS: usize = 4;
 /// One secret.
 pub const MAX_SECRET: usize = 64 * 1024;
 /// An answer or a problem of the broker, in bytes of JSON.

@@ -10,7 +10,8 @@ use crate::evidence::Evidence;
 use crate::identity::BrokerIdentity;
 use crate::path::SecretPath;
 use crate::request::{
-    BaselineProposal, Body, HeadersError, ProposalId, ReleaseBody, ReleasePaths, VolumeAction, VolumeHeaders,
+    BaselineProposal, Body, CarriedLists, CarriedListsError, HeadersError, ProposalId, ReleaseBody,
+    ReleasePaths, VolumeAction, VolumeHeaders,
 };
 use crate::suite::Suite;
 use crate::time::UnixTime;
@@ -84,8 +85,24 @@ pub struct ProposalRequest {
     pub public_key: Bytes,
     /// What the next boot will measure.
     pub proposal: BaselineProposal,
+    /// The component lists that the proposal names by their digests, in the same order.
+    #[serde(default, skip_serializing_if = "CarriedLists::is_empty")]
+    pub lists: CarriedLists,
     /// The guest's evidence, which has to name its instance and to show that it is a member of the baseline.
     pub evidence: Evidence,
+}
+
+impl ProposalRequest {
+    /// What is requested.
+    ///
+    /// # Errors
+    /// When the lists are not those that the proposal names.
+    pub fn body(&self) -> Result<Body, CarriedListsError> {
+        if self.lists.digests() != self.proposal.lists {
+            return Err(CarriedListsError::OtherLists);
+        }
+        Ok(Body::Proposal(self.proposal.clone()))
+    }
 }
 
 /// Result of parsing the first bytes of a request.
@@ -179,7 +196,7 @@ pub struct ProposalAnswer {
 pub enum ProposalState {
     /// It is allowed already.
     Allowed,
-    /// It will be refused until an operator approves the proposal.
+    /// It will be refused until an operator, or a list that a signer of the baseline has signed, approves the proposal.
     Pending {
         /// The proposal.
         id: ProposalId,

@@ -13,6 +13,9 @@ pub use action::Action;
 pub use binding::{QuoteNonce, ReportData, TokenNonce};
 pub use body::{Body, ReleaseBody, ReleasePaths, ReleasePathsError};
 pub use headers::{HeadersError, VolumeHeaders};
-pub use proposal::{BaselineProposal, ProposalId, ProposalIdError, ProposedEvents, ProposedEventsError};
+pub use proposal::{
+    BaselineProposal, CarriedLists, CarriedListsError, ProposalId, ProposalIdError, ProposedEvents,
+    ProposedEventsError,
+};
 pub use transcript::{BoundRequest, Transcript};
 pub use volume::VolumeAction;

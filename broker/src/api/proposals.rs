@@ -6,7 +6,7 @@ use vouchsafe_policy::ExpiringEntries;
 use vouchsafe_protocol::request::ProposedEvents;
 use vouchsafe_protocol::{DecisionId, ObjectName, ProposalId, UnixTime};
 
-pub use vouchsafe_keystore::proposals::{ProposalStatus, Proposer};
+pub use vouchsafe_keystore::proposals::{ProposalStatus, Proposer, SentList};
 
 /// Query of the list. A member that is `None` does not filter.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -29,6 +29,12 @@ pub struct Proposal {
     pub id: ProposalId,
     /// What was decided about it.
     pub status: ProposalStatus,
+    /// Whether signed component lists approved it, in place of an operator.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub approved_by_list: bool,
+    /// The component lists that the VM sent which asked last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lists: Vec<SentList>,
     /// What the baseline would have to allow.
     pub new: ProposedEvents,
     /// Entries of the baseline that the VMs do not need any more after the update.
@@ -106,12 +112,14 @@ pub struct RejectProposal {
 }
 
 impl From<Proposed> for Proposal {
-    fn from(Proposed { record, status }: Proposed) -> Self {
+    fn from(Proposed { record, status, signed }: Proposed) -> Self {
         Self {
             replaced: record.obsolete(),
             baseline: record.proposal.baseline,
             id: record.id,
             status,
+            approved_by_list: signed,
+            lists: record.lists,
             new: record.new,
             proposed_at: record.proposed_at,
             proposers: record.proposers,

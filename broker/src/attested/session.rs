@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use vouchsafe_protocol::messages::{ProposalRequest, ReleaseRequest, VolumeRequest};
-use vouchsafe_protocol::request::HeadersError;
+use vouchsafe_protocol::request::{CarriedLists, CarriedListsError, HeadersError};
 use vouchsafe_protocol::{
     Body, BoundRequest, Bytes, Challenge, DecisionId, Evidence, GuestPublicKey, RequestDigest, Suite,
     UnixTime,
@@ -21,6 +21,7 @@ pub(crate) struct Received {
     public_key: Bytes,
     body: Body,
     evidence: Evidence,
+    lists: CarriedLists,
 }
 
 impl TryFrom<ReleaseRequest> for Received {
@@ -29,21 +30,25 @@ impl TryFrom<ReleaseRequest> for Received {
     fn try_from(request: ReleaseRequest) -> Result<Self, HeadersError> {
         let body = request.body()?;
         let ReleaseRequest { challenge, suite, public_key, evidence, .. } = request;
-        Ok(Self { challenge, suite, public_key, body, evidence })
+        Ok(Self { challenge, suite, public_key, body, evidence, lists: CarriedLists::default() })
     }
 }
 
 impl From<VolumeRequest> for Received {
     fn from(request: VolumeRequest) -> Self {
         let VolumeRequest { challenge, suite, public_key, action, evidence } = request;
-        Self { challenge, suite, public_key, body: Body::Volume(action), evidence }
+        let (body, lists) = (Body::Volume(action), CarriedLists::default());
+        Self { challenge, suite, public_key, body, evidence, lists }
     }
 }
 
-impl From<ProposalRequest> for Received {
-    fn from(request: ProposalRequest) -> Self {
-        let ProposalRequest { challenge, suite, public_key, proposal, evidence } = request;
-        Self { challenge, suite, public_key, body: Body::Proposal(proposal), evidence }
+impl TryFrom<ProposalRequest> for Received {
+    type Error = CarriedListsError;
+
+    fn try_from(request: ProposalRequest) -> Result<Self, CarriedListsError> {
+        let body = request.body()?;
+        let ProposalRequest { challenge, suite, public_key, lists, evidence, .. } = request;
+        Ok(Self { challenge, suite, public_key, body, evidence, lists })
     }
 }
 
@@ -95,6 +100,7 @@ pub(crate) struct Session {
 pub(crate) struct Request {
     pub(super) bound: BoundRequest,
     pub(super) evidence: Evidence,
+    pub(super) lists: CarriedLists,
     /// The last field, so that its room is released after the evidence.
     pub(super) session: Session,
 }
@@ -103,14 +109,14 @@ impl Request {
     /// Checks the challenge, then the key, and binds both to the body.
     pub(crate) fn open(broker: &Arc<Broker>, incoming: Incoming) -> Result<Self, RequestError> {
         let Incoming { decision, received, digest: request, arrival, now } = incoming;
-        let Received { challenge, suite, public_key, body, evidence } = received;
+        let Received { challenge, suite, public_key, body, evidence, lists } = received;
         let nonce = broker.check(&challenge, now)?;
         let key =
             GuestPublicKey::new(suite, &public_key).map_err(|error| RequestError::Key { nonce, error })?;
         let bound = BoundRequest::new(&broker.identity(), nonce, key, body);
         let expires_at = challenge.expires_at;
         let session = Session { broker: Arc::clone(broker), decision, request, now, expires_at, arrival };
-        Ok(Self { bound, evidence, session })
+        Ok(Self { bound, evidence, lists, session })
     }
 
     /// What the evidence must be bound to.

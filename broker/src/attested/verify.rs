@@ -5,6 +5,7 @@ use vouchsafe_attestation::collateral::{Missing, missing, unendorsed};
 use vouchsafe_attestation::{Instance, VerifiedClaims, VerifyInputs, verify_with};
 use vouchsafe_keystore::record::EvidencePiece;
 use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::request::CarriedLists;
 
 use super::context::{Failure, VerifiedVm, VmContext, instance_name};
 use super::error::{RequestError, retry_in};
@@ -20,6 +21,7 @@ pub(crate) struct Verified {
     claims: VerifiedClaims,
     claims_digest: Digest32,
     evidence: Vec<EvidencePiece>,
+    lists: CarriedLists,
     /// The last field, so that its room is released after the evidence.
     session: Session,
 }
@@ -87,7 +89,7 @@ impl Verified {
     fn new(request: Request, claims: VerifiedClaims) -> Self {
         let evidence = evidence::pieces(request.evidence);
         let claims_digest = evidence::digest(claims.claims());
-        Self { claims, claims_digest, evidence, session: request.session }
+        Self { claims, claims_digest, evidence, lists: request.lists, session: request.session }
     }
 
     /// The verified claims, bound to their request.
@@ -103,6 +105,11 @@ impl Verified {
     /// The evidence, for the record.
     pub(crate) fn evidence(&self) -> &[EvidencePiece] {
         &self.evidence
+    }
+
+    /// The component lists that came with the request. They are not verified.
+    pub(crate) const fn lists(&self) -> &CarriedLists {
+        &self.lists
     }
 
     pub(crate) const fn session(&self) -> &Session {

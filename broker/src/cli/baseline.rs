@@ -4,6 +4,7 @@ mod changed;
 mod learn;
 mod predict;
 mod proposals;
+mod sign;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,10 @@ enum Action {
     Learn(Box<Online<learn::Learn>>),
     /// Predict what a boot will measure, from the files of an update. Needs no broker.
     Predict(predict::Predict),
+    /// Print the public part of a key that signs component lists, for `update_signers` of baselines. Needs no broker.
+    Signer(sign::Signer),
+    /// Sign the list of an update's components, by which baselines that name the signer approve the update. Needs no broker.
+    Sign(sign::Sign),
     /// Register a baseline (JSON), or a new version of it. It takes effect at once.
     Put(Online<Document>),
     /// List the baselines that you may read, with their state and expiry.
@@ -67,6 +72,8 @@ impl Baseline {
                 arguments.run(|| connection.open())
             }
             Action::Predict(predict) => predict.run(json),
+            Action::Signer(signer) => signer.run(json),
+            Action::Sign(sign) => sign.run(),
             Action::Put(Online { connection, arguments: document }) => {
                 let document = document.read(MAX_BASELINE)?;
                 let answer = connection.open()?.post("/v1/baselines/put", &document)?;

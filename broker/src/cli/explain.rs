@@ -111,6 +111,9 @@ fn proposed(record: &ProposalRecord) -> String {
     for event in record.new.as_slice() {
         line(&mut text, format_args!("  new       {}", component::human(event)));
     }
+    for list in &record.lists {
+        line(&mut text, format_args!("  list      {}", component::list(list)));
+    }
     line(&mut text, format_args!("  asked for by {} VMs so far", record.proposers.len()));
     text
 }
@@ -139,10 +142,13 @@ fn refused(refusal: &RefusalRecord) -> String {
 
 fn changed(change: &OperatorRecord) -> String {
     let mut text = String::new();
-    line(
-        &mut text,
-        format_args!("{} by operator {} at {}", change.action, change.operator, clock::human(change.at)),
-    );
+    // The lists stand in place of an operator, whose name the record does not have then.
+    let operator = if change.lists.is_empty() { "operator " } else { "" };
+    let at = clock::human(change.at);
+    line(&mut text, format_args!("{} by {operator}{} at {at}", change.action, change.operator));
+    for list in &change.lists {
+        line(&mut text, format_args!("  list    {} of {}", list.digest, list.signer));
+    }
     if let Some(authority) = &change.authority {
         line(&mut text, format_args!("  role    {}", rights(authority)));
     }

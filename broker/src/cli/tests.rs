@@ -51,6 +51,8 @@ fn collateral_has_one_name_and_the_short_one_is_hidden() {
 /// Commands that need no broker, and show no options for one.
 const OFFLINE: &[&str] = &[
     "vouchsafe baseline predict",
+    "vouchsafe baseline sign",
+    "vouchsafe baseline signer",
     "vouchsafe completions",
     "vouchsafe init",
     "vouchsafe policy new",

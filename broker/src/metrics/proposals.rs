@@ -30,7 +30,7 @@ impl ProposalMetrics {
         for state in ["allowed", "pending", "rejected"] {
             metrics.answered.with_label_values(&[state]);
         }
-        for decision in ["approved", "rejected"] {
+        for decision in ["approved", "approved-by-list", "rejected"] {
             metrics.decided.with_label_values(&[decision]);
         }
         Ok(metrics)
@@ -41,9 +41,14 @@ impl ProposalMetrics {
         self.answered.with_label_values(&[state.name()]).inc();
     }
 
-    /// Counts an approval.
+    /// Counts an approval by an operator.
     pub fn approved(&self) {
         self.decided.with_label_values(&["approved"]).inc();
+    }
+
+    /// Counts an approval by signed lists.
+    pub fn approved_by_list(&self) {
+        self.decided.with_label_values(&["approved-by-list"]).inc();
     }
 
     /// Counts a rejection.

@@ -1,9 +1,11 @@
-//! A proposal for a baseline: decided by membership and owner, and recorded; it allows nothing by itself.
+//! A proposal for a baseline: decided by membership and owner, and recorded. It allows nothing by itself; lists that a signer
+//! of the baseline has signed approve it, once it is recorded.
 
+use vouchsafe_keystore::proposals::SentList;
 use vouchsafe_keystore::record::{NewProposal, RecordError};
 use vouchsafe_keystore::release::BaselineInput;
 use vouchsafe_keystore::{Keystore, StoreError};
-use vouchsafe_policy::{ProposalDenial, ProposalGrant, ProposalVerdict};
+use vouchsafe_policy::{ProposalDenial, ProposalGrant, ProposalVerdict, SignedApproval};
 use vouchsafe_protocol::messages::ProposalState;
 use vouchsafe_protocol::request::ProposedEvents;
 use vouchsafe_protocol::{BaselineProposal, Body};
@@ -21,6 +23,7 @@ pub(super) enum Proposal {}
 pub(super) struct Prepared {
     verified: Verified,
     new: Option<Box<NewProposal>>,
+    approval: Option<SignedApproval>,
 }
 
 impl Action for Proposal {
@@ -35,11 +38,10 @@ impl Action for Proposal {
         let decided = decide(&verified, &proposal)
             .map_err(|error| Failure::new(ReleaseError::from(error), verified.context()))?;
         match decided {
-            (_, Ok(ProposalVerdict::Allowed)) => Ok(Prepared { verified, new: None }),
-            (_, Ok(ProposalVerdict::New(grant))) => {
-                let new = record_of(&verified, &grant, proposal);
-                let new = new.map_err(|error| Failure::new(error, verified.context()))?;
-                Ok(Prepared { verified, new: Some(Box::new(new)) })
+            (_, Ok(ProposalVerdict::Allowed)) => Ok(Prepared { verified, new: None, approval: None }),
+            (_, Ok(ProposalVerdict::New(grant))) => Prepared::new(verified, &grant, proposal, None),
+            (_, Ok(ProposalVerdict::Signed(grant, approval))) => {
+                Prepared::new(verified, &grant, proposal, Some(approval))
             }
             (input, Err(denial)) => {
                 let project = verified.instance().map(|instance| instance.project_number);
@@ -52,14 +54,45 @@ impl Action for Proposal {
     }
 
     fn record(
-        Prepared { verified, new }: Prepared,
+        Prepared { verified, new, approval }: Prepared,
         keystore: &Keystore,
         then: impl FnOnce(Verified, Result<ProposalState, RecordError>) + Send + 'static,
     ) {
-        match new {
-            Some(new) => keystore.record_proposal_then(*new, move |result| then(verified, result)),
-            None => then(verified, Ok(ProposalState::Allowed)),
+        let Some(new) = new else { return then(verified, Ok(ProposalState::Allowed)) };
+        let approving = keystore.clone();
+        keystore.record_proposal_then(*new, move |result| match (result, approval) {
+            (Ok(pending @ ProposalState::Pending { .. }), Some(approval)) => {
+                let broker = std::sync::Arc::clone(&verified.session().broker);
+                // This is the recorder's thread, which an approval waits for.
+                broker.runtime.clone().spawn(async move {
+                    let approved = approving.approve_signed(approval, pending, verified.session().now).await;
+                    if approved == Ok(ProposalState::Allowed) {
+                        broker.metrics.proposals.approved_by_list();
+                    }
+                    then(verified, approved);
+                });
+            }
+            (result, _) => then(verified, result),
+        });
+    }
+}
+
+impl Prepared {
+    fn new(
+        verified: Verified,
+        grant: &ProposalGrant,
+        proposal: BaselineProposal,
+        approval: Option<SignedApproval>,
+    ) -> Result<Self, Failure> {
+        let decision = verified.session().decision;
+        for list in grant.lists() {
+            if let Some(fault) = &list.fault {
+                tracing::info!(event = "proposal.list_ignored", %decision, list.digest = %list.digest, %fault);
+            }
         }
+        let new = record_of(&verified, grant, proposal);
+        let new = new.map_err(|error| Failure::new(error, verified.context()))?;
+        Ok(Self { verified, new: Some(Box::new(new)), approval })
     }
 }
 
@@ -76,11 +109,11 @@ fn decide(verified: &Verified, proposal: &BaselineProposal) -> Result<Decided, S
     let broker = &session.broker;
     let once = || -> Result<Decided, StoreError> {
         let input = broker.runtime.block_on(broker.keystore.baseline_input(&proposal.baseline))?;
-        let verdict = input.decide(verified.claims(), &broker.identity(), session.now);
+        let verdict = input.decide(verified.claims(), &broker.identity(), verified.lists(), session.now);
         Ok((input, verdict))
     };
     let (input, verdict) = once()?;
-    let is_recorded = matches!(verdict, Ok(ProposalVerdict::New(_)));
+    let is_recorded = matches!(verdict, Ok(ProposalVerdict::New(_) | ProposalVerdict::Signed(..)));
     if is_recorded || broker.runtime.block_on(broker.keystore.epoch())? == input.epoch() {
         return Ok((input, verdict));
     }
@@ -107,6 +140,7 @@ fn record_of(
         id: grant.id(),
         instance: instance_name(grant.instance()),
         kept: grant.kept().clone(),
+        lists: grant.lists().iter().map(SentList::from).collect(),
         new,
         nonce: grant.bound().nonce(),
         nonce_expires_at: session.expires_at,

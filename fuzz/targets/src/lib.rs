@@ -3,6 +3,7 @@
 //! Each takes any bytes and must return: no panic, no endless loop, no unbounded memory. If parsing succeeds,
 //! properties of the result are asserted.
 
+mod component_list;
 mod google;
 mod proposal;
 mod proxy;
@@ -11,6 +12,7 @@ mod updates;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+pub use component_list::component_list;
 pub use google::{google_token, launch_endorsement};
 pub use proposal::proposal;
 pub use proxy::proxy_header;

@@ -34,7 +34,8 @@ fn write_corpus_of_proposals() {
     ];
     for (name, events) in [("grub", grub), ("uki", uki)] {
         let baseline = "prod/web".parse().unwrap();
-        let proposal = BaselineProposal { baseline, events: ProposedEvents::sort(events).unwrap() };
+        let proposal =
+            BaselineProposal { baseline, events: ProposedEvents::sort(events).unwrap(), lists: Vec::new() };
         write(name, serde_json::to_value(&proposal).unwrap());
     }
     let proposal = ProposalState::Pending { id: ProposalId(Digest32([1; 32])), until: Some(UnixTime(1)) };

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use vouchsafe_guest_client::GuestConfig;
 use vouchsafe_guest_client::config::{DEFAULT_PATH, VtpmConfig};
-use vouchsafe_guest_client::update::{self, Measured, NextBoots, label};
+use vouchsafe_guest_client::update::{self, Measured, NextBoots, label, lists};
 use vouchsafe_guest_client::vtpm::read_event_log;
 use vouchsafe_protocol::messages::ProposalState;
-use vouchsafe_protocol::request::{BaselineProposal, ProposedEvents};
+use vouchsafe_protocol::request::ProposedEvents;
 use vouchsafe_protocol::text::{printable, printable_json};
 use vouchsafe_protocol::{ObjectName, UnixTime};
 
@@ -63,16 +63,18 @@ pub(super) fn run(config: &Path, command: &Update) -> Result<ExitCode, Failure> 
 
 fn run_propose(config: &Path, command: &Propose) -> Result<ExitCode, Failure> {
     let config = GuestConfig::read(config)?;
-    let baseline =
-        config.updates.as_ref().map(|updates| updates.baseline.clone()).ok_or(Failure::NoUpdates)?;
+    let updates = config.updates.as_ref().ok_or(Failure::NoUpdates)?;
     let next = foretold(&command.root, &config.collect.vtpm.event_log)?;
     let events = next.events.iter().map(|measured| measured.event.clone()).collect();
     let events = ProposedEvents::sort(events)?;
-    let proposal = BaselineProposal { baseline, events };
-    let answer = request::client(&config, console::note)?.propose_baseline(&proposal)?;
+    let found = lists::of_baseline(&command.root, &updates.lists, &updates.baseline);
+    found.notes.iter().for_each(|note| console::note(note));
+    let baseline = &updates.baseline;
+    let answer =
+        request::client(&config, console::note)?.propose_baseline(baseline.clone(), events, &found.lists)?;
     let is_complete = next.unknown.is_empty();
     if !command.quiet || !is_complete || answer.state != ProposalState::Allowed {
-        let text = summary(&next) + &verdict(&proposal.baseline, &answer.state, is_complete);
+        let text = summary(&next) + &verdict(baseline, &answer.state, is_complete);
         Sink::open(None)?.write(text.as_bytes())?;
     }
     Ok(ExitCode::from(match answer.state {

@@ -8,6 +8,7 @@ use vouchsafe_protocol::messages::{
     ProposalAnswer, ProposalRequest, ProposalState, ReleaseAnswer, ReleaseRequest, VolumeAnswer,
     VolumeRequest, VolumeState,
 };
+use vouchsafe_protocol::request::CarriedLists;
 use vouchsafe_protocol::{
     BaselineProposal, Body, BoundRequest, Bytes, Challenge, DecisionId, Evidence, GuestKey, ReleaseBody,
     RequestDigest, Suite, VolumeAction,
@@ -119,17 +120,24 @@ impl Task for VolumeAction {
     }
 }
 
-impl Task for BaselineProposal {
+/// A proposal, with the lists that it names.
+pub(super) struct Proposing<'a> {
+    pub(super) proposal: &'a BaselineProposal,
+    pub(super) lists: &'a CarriedLists,
+}
+
+impl Task for Proposing<'_> {
     type Done = Proposal;
     const ROUTE: &'static str = "/v1/baseline-proposals";
 
     fn body(&self) -> Body {
-        Body::Proposal(self.clone())
+        Body::Proposal(self.proposal.clone())
     }
 
     fn encode(&self, parts: Parts) -> Result<Vec<u8>, FetchError> {
         let Parts { challenge, suite, public_key, evidence } = parts;
-        json(&ProposalRequest { challenge, suite, public_key, proposal: self.clone(), evidence })
+        let (proposal, lists) = (self.proposal.clone(), self.lists.clone());
+        json(&ProposalRequest { challenge, suite, public_key, proposal, lists, evidence })
     }
 
     fn open(

@@ -1,5 +1,7 @@
 //! `[updates]`: for which baseline the digests of the next boot are proposed.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 use vouchsafe_protocol::ObjectName;
 
@@ -9,4 +11,11 @@ use vouchsafe_protocol::ObjectName;
 pub struct UpdatesConfig {
     /// The baseline that this VM's policies demand.
     pub baseline: ObjectName,
+    /// The folder with component lists of image builders, which are sent with a proposal. It may be missing.
+    #[serde(default = "default_lists")]
+    pub lists: PathBuf,
+}
+
+fn default_lists() -> PathBuf {
+    "/usr/lib/vouchsafe/updates.d".into()
 }

@@ -4,7 +4,7 @@ use vouchsafe_guest_client::client::Proposal;
 use vouchsafe_protocol::messages::{ProposalAnswer, ProposalState};
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::reference_values::{ReferenceComponent, ReferenceEvent};
-use vouchsafe_protocol::request::ProposedEvents;
+use vouchsafe_protocol::request::{CarriedLists, ProposedEvents};
 use vouchsafe_protocol::{BaselineProposal, Body, Digest32, IdentityKey, ObjectName, ProposalId};
 
 use super::support::VolumeAct;
@@ -12,10 +12,16 @@ use super::*;
 
 fn proposal() -> BaselineProposal {
     let (component, digest) = (ReferenceComponent::Kernel, Digest32([1; 32]));
+    let lists = lists().digests();
     BaselineProposal {
+        lists,
         baseline: ObjectName::parse("prod/web").expect("a name"),
         events: ProposedEvents::new(vec![ReferenceEvent { pcr: 9, component, digest }]).expect("an event"),
     }
+}
+
+fn lists() -> CarriedLists {
+    CarriedLists::new(vec![b"a list"[..].into(), b"another one"[..].into()]).expect("two lists")
 }
 
 const PENDING: ProposalState = ProposalState::Pending { id: ProposalId(Digest32([2; 32])), until: None };
@@ -30,7 +36,9 @@ fn answer(signer: IdentityKey, state: ProposalState) -> VolumeAct {
 fn propose(one: &Try, script: Vec<VolumeAct>) -> Result<Proposal, FetchError> {
     one.broker.lock().proposal_script.extend(script);
     let (broker, pauses) = (Box::new(one.broker.clone()), Box::new(one.pauses.clone()));
-    Client::with_parts(one.config.clone(), broker, one.source.clone(), pauses).propose_baseline(&proposal())
+    let BaselineProposal { baseline, events, .. } = proposal();
+    let mut client = Client::with_parts(one.config.clone(), broker, one.source.clone(), pauses);
+    client.propose_baseline(baseline, events, &lists())
 }
 
 #[test]
@@ -41,7 +49,7 @@ fn a_proposal_is_what_the_evidence_covers() {
     let log = one.broker.lock().log.clone();
     let sent: vouchsafe_protocol::messages::ProposalRequest =
         serde_json::from_slice(&log.last().unwrap().1).unwrap();
-    assert_eq!(sent.proposal, proposal());
+    assert_eq!((&sent.proposal, &sent.lists), (&proposal(), &lists()));
     let key = vouchsafe_protocol::GuestPublicKey::new(sent.suite, &sent.public_key).unwrap();
     let body = Body::Proposal(proposal());
     let bound = BoundRequest::new(&identity(OURS).identity(), sent.challenge.nonce, key, body);

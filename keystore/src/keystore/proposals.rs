@@ -1,5 +1,6 @@
 //! Proposals for baselines: recording them, and operators' decisions.
 
+use vouchsafe_policy::SignedApproval;
 use vouchsafe_protocol::messages::ProposalState;
 use vouchsafe_protocol::{ObjectName, UnixTime};
 
@@ -9,6 +10,8 @@ use crate::proposals::BaselineProposalId;
 use crate::record::pending::{Answer, PendingAction, PendingProposal};
 use crate::record::types::{NewProposal, RecordError};
 use crate::registry::change::Actor;
+use crate::registry::documents::types::DocumentError;
+use crate::registry::error::RegisterError;
 use crate::registry::proposals::{KeepOldFor, ProposalError, Proposed};
 use crate::release::{BaselineInput, baseline_input};
 
@@ -66,6 +69,40 @@ impl Keystore {
         keep: KeepOldFor,
     ) -> Result<u64, ProposalError> {
         self.0.registry.approve_proposal(actor, proposal, keep).await
+    }
+
+    /// Approves a proposal that was recorded as `pending`, as an operator would who keeps what it replaces for
+    /// [`KeepOldFor::DEFAULT`]. If it cannot be approved, it waits for an operator.
+    ///
+    /// # Errors
+    /// [`RecordError::EpochMoved`]: decide again.
+    pub async fn approve_signed(
+        &self,
+        approval: SignedApproval,
+        pending: ProposalState,
+        now: UnixTime,
+    ) -> Result<ProposalState, RecordError> {
+        let (baseline, id, decided) = (approval.baseline().clone(), approval.id(), approval.epoch());
+        match self.0.registry.approve_signed(approval, now).await {
+            Ok(version) => {
+                tracing::info!(event = "proposal.approved_by_list", %baseline, proposal = %id, version);
+                Ok(ProposalState::Allowed)
+            }
+            // It was pending at the decision, so an operator or another VM's list was faster where it is not any more.
+            Err(
+                ProposalError::Register(RegisterError::Document(DocumentError::Overtaken))
+                | ProposalError::Approved { .. }
+                | ProposalError::Rejected { .. },
+            ) => {
+                // Whatever it is: it is not that of the decision.
+                let epoch = self.0.registry.epoch().await.unwrap_or(decided.saturating_add(1));
+                Err(RecordError::EpochMoved { epoch })
+            }
+            Err(error) => {
+                tracing::warn!(event = "proposal.not_approved", %baseline, proposal = %id, %error);
+                Ok(pending)
+            }
+        }
     }
 
     /// Rejects a proposal: VMs that ask for it learn so, until it is approved.

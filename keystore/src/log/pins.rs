@@ -11,6 +11,8 @@ use super::record::OperatorRecord;
 pub(crate) struct Pin {
     pub(crate) epoch: u64,
     pub(crate) removed: bool,
+    /// Whether signed lists made the change.
+    pub(crate) signed: bool,
 }
 
 /// The last change of every row, and how far this process has read the log.
@@ -33,7 +35,8 @@ impl Pins {
         }
         pins.changes = Head { size: index.saturating_add(1), epoch: change.epoch };
         for row in &change.rows {
-            let pin = Pin { epoch: change.epoch, removed: row.removed };
+            let signed = !change.lists.is_empty();
+            let pin = Pin { epoch: change.epoch, removed: row.removed, signed };
             pins.rows.insert((row.table.clone(), row.key.clone()), pin);
         }
     }

@@ -9,7 +9,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::{
-    DecisionId, Digest32, Nonce, ObjectName, ReasonCode, SecretPath, SharedBytes, UnixTime, VolumeHeaders,
+    DecisionId, Digest32, Nonce, ObjectName, ReasonCode, SecretPath, SharedBytes, UnixTime, UpdateSigner,
+    VolumeHeaders,
 };
 
 use crate::chips::FirstSeen;
@@ -174,16 +175,29 @@ pub struct OperatorRecord {
     pub epoch: u64,
     /// Id of the change in the log.
     pub id: DecisionId,
-    /// The operator's name.
+    /// The signed component lists that have approved an update, in place of an operator.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lists: Vec<ApprovingList>,
+    /// The operator's name; `a signed list`, which is no operator's, with `lists`.
     pub operator: String,
     /// The address that the operator's request came from, as the network showed it: not evidence. Absent in records of versions
-    /// that did not store it, and in that of `init`.
+    /// that did not store it, in that of `init`, and in those of signed lists: the proposal's has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<IpAddr>,
     /// The rows that were changed.
     pub rows: Vec<ChangedRow>,
     /// The object of the change: a path or a name.
     pub target: String,
+}
+
+/// A signed component list that has approved an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovingList {
+    /// SHA-256 of the list.
+    pub digest: Digest32,
+    /// Who has signed it: one of the baseline's signers.
+    pub signer: UpdateSigner,
 }
 
 /// A row that a change wrote or removed.

@@ -10,7 +10,7 @@ use vouchsafe_protocol::{
 };
 
 use crate::log::record::{EvidencePiece, GrantBinding, GrantRecord, GuardrailsRef, RefusalRecord};
-use crate::proposals::ProposalRefusal;
+use crate::proposals::{ProposalRefusal, SentList};
 use crate::volumes::{VolumeId, VolumeRefusal};
 
 /// How far the time of a record can be relied on.
@@ -107,6 +107,8 @@ pub struct NewProposal {
     pub instance: String,
     /// Entries of the baseline that the next boot of the VM has.
     pub kept: ExpiringEntries,
+    /// The component lists that the VM has sent.
+    pub lists: Vec<SentList>,
     /// The events that the baseline would have to allow.
     pub new: ProposedEvents,
     /// The nonce to spend.

@@ -7,6 +7,7 @@
 
 use std::net::IpAddr;
 
+use vouchsafe_policy::SignedApproval;
 use vouchsafe_policy::operators::{OperatorAction, Permit, WHOLE_BROKER};
 use vouchsafe_protocol::{DecisionId, UnixTime};
 
@@ -15,7 +16,7 @@ use super::handle::Registry;
 use super::rows::RowCheck;
 use crate::db::columns;
 use crate::db::{Connection, StoreError, Tx};
-use crate::log::record::{Authority, ChangedRow, LogRecord, OperatorRecord};
+use crate::log::record::{ApprovingList, Authority, ChangedRow, LogRecord, OperatorRecord};
 use crate::log::{EPOCH, Head, Leaf, append};
 use crate::primitives::random;
 
@@ -29,16 +30,27 @@ use crate::primitives::random;
 #[derive(Clone, Copy, Debug)]
 pub struct Actor<'a> {
     operator: &'a str,
-    permit: Option<&'a Permit>,
+    by: By<'a>,
     peer: Option<IpAddr>,
     pub(crate) at: UnixTime,
+}
+
+/// What entitles the author to a change.
+#[derive(Clone, Copy, Debug)]
+enum By<'a> {
+    /// An operator's permit.
+    Permit(&'a Permit),
+    /// Lists that signers of a baseline have signed: to approve one proposal for it.
+    Lists(&'a SignedApproval),
+    /// Being a program on the broker's own host.
+    Host,
 }
 
 impl<'a> Actor<'a> {
     /// The operator who holds this permit. A change that it does not cover is refused.
     #[must_use]
     pub fn permitted(permit: &'a Permit, at: UnixTime) -> Self {
-        Self { operator: &permit.operator().name, permit: Some(permit), peer: None, at }
+        Self { operator: &permit.operator().name, by: By::Permit(permit), peer: None, at }
     }
 
     /// The same operator, at this address: for the record, it changes no right.
@@ -51,7 +63,12 @@ impl<'a> Actor<'a> {
     /// this crate makes one, for changes whose own rule replaces the permit:
     /// [`Registry::add_first_administrator`] and [`Registry::recover_administrator`].
     pub(crate) const fn offline(program: &'a str, at: UnixTime) -> Self {
-        Self { operator: program, permit: None, peer: None, at }
+        Self { operator: program, by: By::Host, peer: None, at }
+    }
+
+    /// The lists that approve an update. They cover nothing else.
+    pub(crate) const fn signed(approval: &'a SignedApproval, at: UnixTime) -> Self {
+        Self { operator: SIGNED_LIST, by: By::Lists(approval), peer: None, at }
     }
 
     pub(crate) const fn operator(self) -> &'a str {
@@ -60,8 +77,22 @@ impl<'a> Actor<'a> {
 
     /// The operator's rights, as in the log.
     fn authority(self) -> Option<Authority> {
-        let operator = self.permit?.operator();
+        let operator = self.permit()?.operator();
         Some(Authority { namespaces: operator.namespaces.clone(), role: operator.role })
+    }
+
+    const fn permit(self) -> Option<&'a Permit> {
+        match self.by {
+            By::Permit(permit) => Some(permit),
+            By::Lists(_) | By::Host => None,
+        }
+    }
+
+    /// The lists that take an operator's place.
+    fn lists(self) -> Vec<ApprovingList> {
+        let By::Lists(approval) = self.by else { return Vec::new() };
+        let lists = approval.lists().iter();
+        lists.map(|list| ApprovingList { digest: list.digest, signer: list.signer }).collect()
     }
 
     /// Checks that the permission, if one is needed, is for this change.
@@ -74,9 +105,14 @@ impl<'a> Actor<'a> {
         target: impl Into<String>,
     ) -> Result<Authorized<'a>, StoreError> {
         let target = target.into();
-        let covers =
-            |permit: &Permit| needed(action, &target).is_some_and(|(needed, at)| permit.covers(needed, at));
-        if self.permit.is_none_or(covers) {
+        let covered = match self.by {
+            By::Permit(permit) => {
+                needed(action, &target).is_some_and(|(needed, at)| permit.covers(needed, at))
+            }
+            By::Lists(approval) => action == APPROVE && target == approval.baseline().as_str(),
+            By::Host => true,
+        };
+        if covered {
             return Ok(Authorized { actor: self, action, target });
         }
         Err(StoreError::NotPermitted { action: action.to_owned(), target })
@@ -130,7 +166,7 @@ impl Registry {
     ) -> Result<Change<'k>, StoreError> {
         let turn = self.turn().await;
         let (mut tx, head) = self.log.lock().await?;
-        if let Some(permit) = authorized.actor.permit {
+        if let Some(permit) = authorized.actor.permit() {
             require_account(&mut tx, self.check(head.epoch), permit.operator()).await?;
         }
         let row = sqlx::query("UPDATE epoch SET value = value + 1 WHERE id = 1 RETURNING value")
@@ -184,6 +220,7 @@ impl<'k> Change<'k> {
             authority: actor.authority(),
             epoch: self.epoch,
             id: DecisionId(*random()?),
+            lists: actor.lists(),
             operator: actor.operator.to_owned(),
             peer: actor.peer,
             rows: self.rows,
@@ -200,3 +237,8 @@ impl<'k> Change<'k> {
         Ok(())
     }
 }
+
+/// Approves a proposed update of a baseline.
+pub(super) const APPROVE: &str = "baseline.approve";
+/// In the place of an operator's name, none of which has a blank.
+const SIGNED_LIST: &str = "a signed list";

@@ -4,10 +4,10 @@
 //! reads the log; until then it can hide a proposal, as with every filter of the log.
 
 use sqlx::{QueryBuilder, Row as _};
-use vouchsafe_policy::{Baseline, BaselineError, KeepOld, UpdateError};
+use vouchsafe_policy::{Baseline, BaselineError, KeepOld, SignedApproval, UpdateError};
 use vouchsafe_protocol::{ObjectName, ProposalId, UnixTime};
 
-use super::change::{Actor, Authorized};
+use super::change::{APPROVE, Actor, Authorized};
 use super::documents::put_version;
 use super::documents::types::{DocumentError, DocumentKind};
 use super::error::RegisterError;
@@ -26,6 +26,8 @@ pub struct Proposed {
     pub record: ProposalRecord,
     /// What was decided.
     pub status: ProposalStatus,
+    /// Whether it was signed lists that decided.
+    pub signed: bool,
 }
 
 /// Why a proposal was neither approved nor rejected.
@@ -40,6 +42,12 @@ pub enum ProposalError {
     /// It has been approved.
     #[error("proposal {proposal} has been approved: to withdraw it, put a new version of the baseline")]
     Approved {
+        /// The proposal.
+        proposal: BaselineProposalId,
+    },
+    /// An operator has rejected it.
+    #[error("proposal {proposal} has been rejected: only an operator can approve it")]
+    Rejected {
         /// The proposal.
         proposal: BaselineProposalId,
     },
@@ -97,6 +105,15 @@ impl KeepOldFor {
     }
 }
 
+/// Who approves.
+#[derive(Clone, Copy)]
+enum By<'a> {
+    /// An operator, who says how long what is replaced stays allowed.
+    Operator(KeepOldFor),
+    /// Signed lists.
+    Lists(&'a SignedApproval),
+}
+
 impl Registry {
     /// Proposals by baseline and id: those that a VM has asked for within [`MAX_AGE`], and all rejected ones.
     pub(crate) async fn proposals(&self, now: UnixTime) -> Result<Vec<Proposed>, StoreError> {
@@ -117,16 +134,29 @@ impl Registry {
         proposal: &BaselineProposalId,
         keep: KeepOldFor,
     ) -> Result<u64, ProposalError> {
-        let authorized = actor.authorize("baseline.approve", proposal.baseline.as_str())?;
+        let authorized = actor.authorize(APPROVE, proposal.baseline.as_str())?;
         for _ in 0..ATTEMPTS {
             let epoch = self.operator_epoch().await?;
-            let text = self.approved(proposal, keep, actor.at).await?;
+            let text = self.approved(proposal, By::Operator(keep), actor.at).await?;
             match self.put_approved(&authorized, epoch, proposal, &text).await {
                 Err(ProposalError::Register(RegisterError::Document(DocumentError::Overtaken))) => {}
                 done => return done,
             }
         }
         Err(DocumentError::Overtaken.into())
+    }
+
+    /// Approves a proposal that has been recorded, as [`Self::approve_proposal`] does, in the epoch in which it was decided
+    /// that signed lists approve it. What an operator has rejected stays rejected.
+    pub(crate) async fn approve_signed(
+        &self,
+        approval: SignedApproval,
+        at: UnixTime,
+    ) -> Result<u64, ProposalError> {
+        let proposal = BaselineProposalId { baseline: approval.baseline().clone(), id: approval.id() };
+        let authorized = Actor::signed(&approval, at).authorize(APPROVE, proposal.baseline.as_str())?;
+        let text = self.approved(&proposal, By::Lists(&approval), at).await?;
+        self.put_approved(&authorized, approval.epoch(), &proposal, &text).await
     }
 
     async fn put_approved(
@@ -147,12 +177,18 @@ impl Registry {
     async fn approved(
         &self,
         proposal: &BaselineProposalId,
-        keep: KeepOldFor,
+        by: By<'_>,
         now: UnixTime,
     ) -> Result<String, ProposalError> {
-        let Proposed { record, status } = self.proposal(proposal, now).await?;
-        if status == ProposalStatus::Approved {
-            return Err(ProposalError::Approved { proposal: proposal.clone() });
+        let Proposed { record, status, .. } = self.proposal(proposal, now).await?;
+        match (status, by) {
+            (ProposalStatus::Approved, _) => {
+                return Err(ProposalError::Approved { proposal: proposal.clone() });
+            }
+            (ProposalStatus::Rejected, By::Lists(_)) => {
+                return Err(ProposalError::Rejected { proposal: proposal.clone() });
+            }
+            (ProposalStatus::Pending, _) | (ProposalStatus::Rejected, By::Operator(_)) => {}
         }
         let name = proposal.baseline.clone();
         let document = self.document(DocumentKind::Baseline, &name, None).await?;
@@ -163,7 +199,13 @@ impl Registry {
         let refused = |error| ProposalError::Update { name: name.clone(), error };
         // The baseline may be for another kind of boot since the proposal.
         current.propose(record.proposal.events.as_slice(), now).map_err(refused)?;
-        let approved = current.approve(record.new.as_slice(), &record.obsolete(), keep.at(now), now);
+        let obsolete = record.obsolete();
+        let approved = match by {
+            By::Operator(keep) => current.approve(record.new.as_slice(), &obsolete, keep.at(now), now),
+            By::Lists(approval) => {
+                current.approve_signed(approval, &obsolete, KeepOldFor::DEFAULT.at(now), now)
+            }
+        };
         let approved = approved.map_err(refused)?;
         self.require_sound(&name, &approved, now).await?;
         let heading = format!("Version {} with proposal {}", document.version.saturating_add(1), proposal.id);
@@ -254,8 +296,8 @@ async fn read(
         let named: String = row.try_get("proposal")?;
         match read_leaf(keyring, row)?.record {
             LogRecord::Proposal(record) => {
-                let status = status(pins, &record);
-                found.push(Proposed { record: *record, status });
+                let (status, signed) = status(pins, &record);
+                found.push(Proposed { record: *record, status, signed });
             }
             _ => return Err(tampered("log_leaves", &named)),
         }
@@ -263,16 +305,16 @@ async fn read(
     Ok(found)
 }
 
-/// What operators have decided since this record. No change may be newer than the pins.
-fn status(pins: &Pins, record: &ProposalRecord) -> ProposalStatus {
+/// What was decided since this record, and whether by signed lists. No change may be newer than the pins.
+fn status(pins: &Pins, record: &ProposalRecord) -> (ProposalStatus, bool) {
     match pins.get(PROPOSALS, &record.proposal_id().to_string()) {
-        Some(pin) if pin.epoch > record.epoch && pin.removed => ProposalStatus::Rejected,
-        Some(pin) if pin.epoch > record.epoch => ProposalStatus::Approved,
-        _ => ProposalStatus::Pending,
+        Some(pin) if pin.epoch > record.epoch && pin.removed => (ProposalStatus::Rejected, pin.signed),
+        Some(pin) if pin.epoch > record.epoch => (ProposalStatus::Approved, pin.signed),
+        _ => (ProposalStatus::Pending, false),
     }
 }
 
-/// In the record of an operator's decision: written by an approval, removed by a rejection.
+/// In the record of a decision: written by an approval, removed by a rejection.
 const PROPOSALS: &str = "baseline_proposals";
 /// How often an approval is prepared because of other changes.
 const ATTEMPTS: usize = 5;

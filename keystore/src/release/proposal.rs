@@ -6,6 +6,7 @@ use vouchsafe_attestation::VerifiedClaims;
 use vouchsafe_policy::{
     CompiledPolicy, NamedBaseline, ProposalDenial, ProposalInput, ProposalVerdict, decide_proposal,
 };
+use vouchsafe_protocol::request::CarriedLists;
 use vouchsafe_protocol::{BrokerIdentity, ObjectName, UnixTime};
 
 use crate::db::StoreError;
@@ -20,7 +21,7 @@ pub struct BaselineInput {
 }
 
 impl BaselineInput {
-    /// Decides whether the VM may propose what its request names.
+    /// Decides whether the VM may propose what its request names, and whether the lists that came with it approve that.
     ///
     /// # Errors
     /// [`ProposalDenial`].
@@ -28,10 +29,11 @@ impl BaselineInput {
         &self,
         claims: &VerifiedClaims,
         broker: &BrokerIdentity,
+        lists: &CarriedLists,
         now: UnixTime,
     ) -> Result<ProposalVerdict, ProposalDenial> {
         let (baseline, policies) = (self.baseline.clone(), self.policies.clone());
-        decide_proposal(claims, &ProposalInput { broker, epoch: self.epoch, now, baseline, policies })
+        decide_proposal(claims, &ProposalInput { broker, epoch: self.epoch, now, baseline, policies, lists })
     }
 
     /// The epoch of this input.

@@ -57,17 +57,18 @@ pub(crate) fn new(byte: u8, instance: &str, epoch: u64, nonce: u8) -> NewProposa
         id: ProposalId::of(&baseline, events.as_slice()),
         instance: instance.to_owned(),
         kept: ExpiringEntries::default(),
+        lists: Vec::new(),
         new: events,
         nonce: Nonce([nonce; 32]),
         nonce_expires_at: NOW.plus(60),
         peer: Some(PEER),
-        proposal: BaselineProposal { baseline, events: whole },
+        proposal: BaselineProposal { baseline, events: whole, lists: Vec::new() },
         replaced: entries(1),
         until: None,
     }
 }
 
-async fn record(keystore: &Keystore, new: NewProposal) -> Result<ProposalState, RecordError> {
+pub(super) async fn record(keystore: &Keystore, new: NewProposal) -> Result<ProposalState, RecordError> {
     let (answer, answered) = oneshot::channel();
     let keystore = keystore.clone();
     let record = move || keystore.record_proposal_then(new, move |result| answer.send(result).unwrap());

@@ -127,6 +127,8 @@ impl Baseline {
             register2: only(ccel, measured(boot, 2, |event| is_other(boot, 2, event))),
             register3: only(ccel, measured(boot, 3, |event| is_other(boot, 3, event))),
             until: BTreeMap::new(),
+            update_signers: Vec::new(),
+            update_version: 0,
         }
     }
 }

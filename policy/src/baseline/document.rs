@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use vouchsafe_protocol::{Digest48, UnixTime};
+use vouchsafe_protocol::{Digest48, UnixTime, UpdateSigner};
 
 use super::component::Component;
 use super::digest::{BaselineLog, LogDigest};
@@ -121,6 +121,18 @@ pub struct Baseline {
     /// Entries that are allowed until a time, in addition to the lists above: what updates have replaced.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub until: BTreeMap<UnixTime, ExpiringEntries>,
+    /// Whose signed component lists approve updates that members propose. No approval changes it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub update_signers: Vec<UpdateSigner>,
+    /// Component lists of a lower version do not count: the highest version of a list that has approved an update.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub update_version: u32,
+}
+
+/// serde passes it by reference.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(version: &u32) -> bool {
+    *version == 0
 }
 
 /// The firmware that a baseline allows. An empty list is not compared.

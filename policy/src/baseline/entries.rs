@@ -93,6 +93,62 @@ impl ExpiringEntries {
         self
     }
 
+    /// Whether the entry of this event is one of these.
+    pub(crate) fn has(&self, event: &ReferenceEvent) -> bool {
+        let digest = LogDigest::from(event.digest);
+        match &event.component {
+            ReferenceComponent::Shim => self.shim.contains(&digest),
+            ReferenceComponent::Grub => self.grub.contains(&digest),
+            ReferenceComponent::Uki => self.uki.contains(&digest),
+            ReferenceComponent::KernelImage => self.kernel_image.contains(&digest),
+            ReferenceComponent::Configuration => self.configuration.contains(&digest),
+            ReferenceComponent::Kernel => self.kernel.contains(&digest),
+            ReferenceComponent::Initrd => self.initrd.contains(&digest),
+            ReferenceComponent::GrubCommand { text } => self.grub_commands.contains(text),
+            ReferenceComponent::CommandLine { text } => self.command_lines.contains(text),
+            ReferenceComponent::Section { name } => {
+                self.sections.get(name).is_some_and(|list| list.contains(&digest))
+            }
+            // No list has the names: a baseline that lists the section has its name.
+            ReferenceComponent::SectionName { .. } => false,
+            ReferenceComponent::LoadOptions => self.load_options.contains(&digest),
+            ReferenceComponent::LoadedInitrd => self.loaded_initrd.contains(&digest),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows().is_empty()
+    }
+
+    /// Every entry as a text, with its list, and the name of its section if it is of one: lists in the order of their
+    /// names, sections last.
+    pub(crate) fn rows(&self) -> Vec<(&'static str, &str, String)> {
+        let digests = |list: &[LogDigest]| list.iter().map(LogDigest::to_string).collect::<Vec<_>>();
+        let lists = [
+            ("command_lines", self.command_lines.clone()),
+            ("configuration", digests(&self.configuration)),
+            ("grub", digests(&self.grub)),
+            ("grub_commands", self.grub_commands.clone()),
+            ("initrd", digests(&self.initrd)),
+            ("kernel", digests(&self.kernel)),
+            ("kernel_image", digests(&self.kernel_image)),
+            ("load_options", digests(&self.load_options)),
+            ("loaded_initrd", digests(&self.loaded_initrd)),
+            ("shim", digests(&self.shim)),
+            ("uki", digests(&self.uki)),
+        ];
+        let mut rows = Vec::new();
+        for (list, entries) in lists {
+            rows.extend(entries.into_iter().map(|entry| (list, "", entry)));
+        }
+        for (name, list) in &self.sections {
+            rows.extend(digests(list).into_iter().map(|entry| ("sections", name.as_str(), entry)));
+        }
+        rows
+    }
+
     /// The entries of these events. GRUB's commands and configuration are left out.
     #[must_use]
     pub fn of_components<'a>(events: impl IntoIterator<Item = &'a ReferenceEvent>) -> Self {

@@ -40,6 +40,25 @@ impl Baseline {
         allowing.next()
     }
 
+    /// What it lists without a time, in the lists that an update can change.
+    #[must_use]
+    pub fn entries(&self) -> ExpiringEntries {
+        ExpiringEntries {
+            command_lines: self.command_lines.clone(),
+            configuration: self.configuration.clone(),
+            grub: self.grub.clone(),
+            grub_commands: self.grub_commands.clone(),
+            initrd: self.initrd.clone(),
+            kernel: self.kernel.clone(),
+            kernel_image: self.kernel_image.clone(),
+            load_options: self.load_options.clone(),
+            loaded_initrd: self.loaded_initrd.clone(),
+            sections: self.sections.clone(),
+            shim: self.shim.clone(),
+            uki: self.uki.clone(),
+        }
+    }
+
     pub(super) fn add(&mut self, entries: &ExpiringEntries) {
         let ExpiringEntries { shim, grub, uki, kernel_image, kernel, initrd, configuration, .. } = entries;
         let ExpiringEntries { grub_commands, command_lines, sections, load_options, loaded_initrd, .. } =

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use vouchsafe_protocol::UpdateSigner;
+
 use super::composed::ComposedInitrdError;
 use super::digest::{BaselineLog, LogDigest};
 use super::document::{Baseline, ComposedInitrd};
@@ -11,6 +13,9 @@ pub const MAX_BASELINE: usize = 256 * 1024;
 
 /// Upper limit of times at which entries of one baseline expire.
 pub(super) const MAX_EXPIRIES: usize = 64;
+
+/// Upper limit of signers of one baseline.
+pub(super) const MAX_SIGNERS: usize = 8;
 
 /// Why a document is not a valid baseline.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +101,18 @@ pub enum BaselineError {
         /// The list.
         list: String,
     },
+    /// Too many signers.
+    #[error("update_signers has {count} keys, at most {MAX_SIGNERS} are read")]
+    TooManySigners {
+        /// Their number.
+        count: usize,
+    },
+    /// Anyone could sign for this key.
+    #[error("anyone can sign for the key {signer} in update_signers: it is a point of small order")]
+    WeakSigner {
+        /// The key.
+        signer: UpdateSigner,
+    },
     /// A CCEL log with a technology other than TDX.
     #[error("only TDX has a CCEL log")]
     NoCcel,
@@ -131,7 +148,18 @@ impl Baseline {
         self.check_kernel()?;
         self.check_composed_initrd()?;
         self.check_ambiguity()?;
+        self.check_signers()?;
         self.check_until()
+    }
+
+    fn check_signers(&self) -> Result<(), BaselineError> {
+        if self.update_signers.len() > MAX_SIGNERS {
+            return Err(BaselineError::TooManySigners { count: self.update_signers.len() });
+        }
+        match self.update_signers.iter().find(|signer| signer.is_weak()) {
+            Some(signer) => Err(BaselineError::WeakSigner { signer: *signer }),
+            None => Ok(()),
+        }
     }
 
     fn check_composed_initrd(&self) -> Result<(), BaselineError> {
@@ -194,6 +222,7 @@ impl Baseline {
             ("options", self.options.is_empty()),
             ("other_events", self.other_events.is_empty()),
             ("userspace_words", self.userspace_words.is_empty()),
+            ("update_signers", self.update_signers.is_empty()),
         ];
         if let Some((list, _)) = of_vtpm.iter().find(|(_, is_empty)| ccel && !is_empty) {
             return Err(BaselineError::ForeignList { list });

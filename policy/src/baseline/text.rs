@@ -64,7 +64,7 @@ fn comment(out: &mut String, indent: &str, text: &str) {
     writeln!(out, "{indent}// {}", text.trim_end()).expect("a string takes everything");
 }
 
-const MEMBERS: [(&str, &str); 34] = [
+const MEMBERS: [(&str, &str); 36] = [
     ("version", "Security version: policies may ask for at least so much (context.baseline_version)."),
     ("ends_at", "From this time on, in seconds since 1970, nothing is a member."),
     ("technology", "none, sev, sev-es, sev-snp or tdx."),
@@ -122,11 +122,16 @@ const MEMBERS: [(&str, &str); 34] = [
         "until",
         "By time, in seconds since 1970: entries of these lists that are allowed until then, such as those of the boot before an update.",
     ),
+    ("update_signers", "Whose signed component lists approve proposed updates; nobody's if it is missing."),
+    (
+        "update_version",
+        "Component lists of a lower version do not count. An update that a list has approved raises it.",
+    ),
 ];
 
 #[cfg(test)]
 mod tests {
-    use vouchsafe_protocol::UnixTime;
+    use vouchsafe_protocol::{UnixTime, UpdateSigner};
 
     use super::super::digest::BaselineLog;
     use super::super::document::{ComposedInitrd, FirmwareSet};
@@ -173,6 +178,8 @@ mod tests {
             register2: list(),
             register3: list(),
             until: [(UnixTime(1), ExpiringEntries { kernel: list(), ..ExpiringEntries::default() })].into(),
+            update_signers: vec![UpdateSigner::from([1; 32])],
+            update_version: 1,
         }
     }
 

@@ -1,14 +1,18 @@
 //! Who may propose an update of a baseline: a VM that is a member of it now, of a project that a policy which names the
-//! baseline is for. That allows nothing yet.
+//! baseline is for. That allows nothing yet, unless lists that a signer of the baseline has signed have everything that is
+//! new.
 
 use std::sync::Arc;
 
 use vouchsafe_attestation::claims::VerifiedClaims;
+use vouchsafe_protocol::request::CarriedLists;
 use vouchsafe_protocol::{Body, BoundRequest, BrokerIdentity, ObjectName, UnixTime};
 
 use crate::baseline::{BaselineError, BaselineMismatch, NamedBaseline, UpdateError};
 use crate::compiled::CompiledPolicy;
+use crate::component_list::{Candidate, examine};
 use crate::proposal_grant::ProposalGrant;
+use crate::signed_approval::SignedApproval;
 
 /// The state of the keystore for a proposal, at one epoch.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub struct ProposalInput<'a> {
     pub baseline: Option<NamedBaseline>,
     /// The policies that name it.
     pub policies: Vec<Arc<CompiledPolicy>>,
+    /// The component lists that came with the request.
+    pub lists: &'a CarriedLists,
 }
 
 /// What a proposal comes to.
@@ -32,6 +38,8 @@ pub enum ProposalVerdict {
     Allowed,
     /// There is something to approve.
     New(Box<ProposalGrant>),
+    /// Signed lists approve all that is new.
+    Signed(Box<ProposalGrant>, SignedApproval),
 }
 
 /// Why a VM may not propose an update. For operators: a guest learns only a code.
@@ -95,7 +103,7 @@ pub fn decide_proposal(
     let bound = claims.bound();
     let Body::Proposal(proposal) = bound.body() else { return Err(ProposalDenial::NotBound) };
     let rebound = BoundRequest::new(input.broker, bound.nonce(), bound.key().clone(), bound.body().clone());
-    if bound != &rebound {
+    if bound != &rebound || input.lists.digests() != proposal.lists {
         return Err(ProposalDenial::NotBound);
     }
 
@@ -130,6 +138,14 @@ pub fn decide_proposal(
     }
     let replaced = baseline.replaced_by(claims.claims(), proposal.events.as_slice());
     let author = (instance.clone(), input.epoch);
-    let grant = ProposalGrant::new(bound.clone(), name(), author, proposed, replaced);
-    Ok(ProposalVerdict::New(Box::new(grant)))
+
+    // 5. Lists approve it, or it waits for an operator. No fault of a list is a denial.
+    let (new, now) = (proposed.new.as_slice(), input.now);
+    let (lists, used) = examine(&Candidate { name: &named.name, baseline, new, now }, input.lists);
+    let grant = Box::new(ProposalGrant::new(bound.clone(), name(), author, proposed, replaced, lists));
+    let approval = used.map(|used| SignedApproval::new(&grant, used));
+    Ok(match approval {
+        Some(approval) => ProposalVerdict::Signed(grant, approval),
+        None => ProposalVerdict::New(grant),
+    })
 }

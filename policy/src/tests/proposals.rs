@@ -9,8 +9,11 @@ use vouchsafe_attestation::test_util::event_log::presets::{
     UBUNTU_ARGUMENTS, UBUNTU_KERNEL, content, content_digest,
 };
 use vouchsafe_protocol::reference_values::{ReferenceComponent, ReferenceEvent};
-use vouchsafe_protocol::request::ProposedEvents;
-use vouchsafe_protocol::{BaselineProposal, Digest32, ProposalId, VolumeAction};
+use vouchsafe_protocol::request::{CarriedLists, ProposedEvents};
+use vouchsafe_protocol::{
+    BaselineProposal, Digest32, ProposalId, UpdateSigner, UpdateSigningKey, VolumeAction,
+};
+use zeroize::Zeroizing;
 
 use super::*;
 
@@ -149,7 +152,11 @@ fn the_command_line_is_replaced_by_its_text() {
 }
 
 fn proposal() -> BaselineProposal {
-    BaselineProposal { baseline: name("prod/b"), events: ProposedEvents::sort(next("2")).unwrap() }
+    BaselineProposal {
+        baseline: name("prod/b"),
+        events: ProposedEvents::sort(next("2")).unwrap(),
+        lists: Vec::new(),
+    }
 }
 
 fn proposing(vm: &SimulatedVm, kinds: Kinds) -> VerifiedClaims {
@@ -168,8 +175,11 @@ fn owned(project_number: u64) -> Arc<CompiledPolicy> {
     )))
 }
 
+static NO_LISTS: std::sync::LazyLock<CarriedLists> = std::sync::LazyLock::new(CarriedLists::default);
+
 fn input(baseline: Option<NamedBaseline>, project_number: u64) -> ProposalInput<'static> {
-    ProposalInput { broker: &BROKER, epoch: 42, now: NOW, baseline, policies: vec![owned(project_number)] }
+    let policies = vec![owned(project_number)];
+    ProposalInput { broker: &BROKER, epoch: 42, now: NOW, baseline, policies, lists: &NO_LISTS }
 }
 
 fn denied(claims: &VerifiedClaims, input: &ProposalInput<'_>) -> ProposalDenial {
@@ -258,4 +268,100 @@ fn t53_a_boot_of_another_kind_cannot_be_proposed() {
     let digest = content_digest("initrd").into();
     let error = UpdateError::Baseline(BaselineError::AmbiguousDigest { digest });
     assert_eq!(baseline.propose(&ambiguous, NOW), Err(error));
+}
+
+fn key() -> UpdateSigningKey {
+    UpdateSigningKey::from_seed(&Zeroizing::new([7; 32])).unwrap()
+}
+
+/// The baseline of [`boot`] with a signer.
+fn signed_baseline() -> Baseline {
+    Baseline { update_signers: vec![key().signer()], ..captured(&boot()) }
+}
+
+/// A list for the update.
+fn list(version: u32) -> CarriedLists {
+    let components = ExpiringEntries::of_components(&new_of("2"));
+    let terms = ListTerms { baseline: name("prod/b"), version, issued_at: NOW, ends_at: LATER };
+    let list = ComponentList::sign(&key(), terms, components).to_json();
+    CarriedLists::new(vec![list.into_bytes().into()]).unwrap()
+}
+
+fn proposing_with(lists: &CarriedLists) -> VerifiedClaims {
+    let proposal = BaselineProposal { lists: lists.digests(), ..proposal() };
+    verified_for(&vm(&boot()), Kinds::BOTH, Body::Proposal(proposal))
+}
+
+fn signed_input(lists: &CarriedLists) -> ProposalInput<'_> {
+    let baseline = Some(named(signed_baseline(), false));
+    let policies = vec![owned(OWNER)];
+    ProposalInput { broker: &BROKER, epoch: 42, now: NOW, baseline, policies, lists }
+}
+
+#[test]
+fn a_signed_list_approves_what_a_member_proposes() {
+    let lists = list(5);
+    let verdict = decide_proposal(&proposing_with(&lists), &signed_input(&lists)).unwrap();
+    let ProposalVerdict::Signed(grant, approval) = verdict else { panic!("{verdict:?}") };
+    assert_eq!((approval.baseline(), approval.id(), approval.epoch()), (&name("prod/b"), grant.id(), 42));
+    assert_eq!((approval.new_events(), approval.version()), (&new_of("2")[..], 5));
+    let (digest, signer) = (lists.digests()[0], key().signer());
+    assert_eq!(approval.lists(), [UsedList { digest, signer, version: 5 }]);
+    assert_eq!(grant.lists(), [ExaminedList { digest, signer: Some(signer), fault: None }]);
+    // The approval raises the version of the lists, and changes neither the signers nor the security version.
+    let (before, old) = (signed_baseline(), old_initrd());
+    let approved = before.approve_signed(&approval, &old, KeepOld::Until(LATER), NOW).unwrap();
+    assert_eq!((approved.update_version, approved.version), (5, before.version));
+    assert_eq!(approved.update_signers, before.update_signers);
+    assert_eq!(approved.until, [(LATER, old_initrd())].into());
+    let again = approved.approve(&[], &ExpiringEntries::default(), KeepOld::Forever, NOW).unwrap();
+    assert_eq!(again.update_version, 5, "an operator's approval keeps it");
+}
+
+#[test]
+fn t60_a_list_that_does_not_count_is_no_denial() {
+    let lists = list(2);
+    let verdict = decide_proposal(&proposing_with(&lists), &signed_input(&lists)).unwrap();
+    let ProposalVerdict::New(grant) = verdict else { panic!("{verdict:?}") };
+    let fault = ListFault::OldVersion { version: 2, least: 3 };
+    assert_eq!(grant.lists()[0].fault, Some(fault));
+    // Without signers it is as without lists.
+    let lists = list(5);
+    let none = ProposalInput { baseline: Some(named(captured(&boot()), false)), ..signed_input(&lists) };
+    let verdict = decide_proposal(&proposing_with(&lists), &none).unwrap();
+    assert!(matches!(verdict, ProposalVerdict::New(_)), "{verdict:?}");
+}
+
+#[test]
+fn t60_a_list_approves_for_members_of_the_owner_only() {
+    let lists = list(5);
+    let other = ProposalInput { policies: vec![owned(1)], ..signed_input(&lists) };
+    let denial = ProposalDenial::OtherOwner { baseline: name("prod/b"), project_number: OWNER };
+    assert_eq!(denied(&proposing_with(&lists), &other), denial);
+    let body = BaselineProposal { lists: lists.digests(), ..proposal() };
+    let stranger = verified_for(&vm(&with("initrd", "3")), Kinds::BOTH, Body::Proposal(body));
+    let denial = denied(&stranger, &signed_input(&lists));
+    assert!(matches!(denial, ProposalDenial::NotMember { .. }), "{denial:?}");
+}
+
+#[test]
+fn t60_lists_are_those_that_the_evidence_is_bound_to() {
+    let lists = list(5);
+    assert_eq!(denied(&proposing_with(&list(6)), &signed_input(&lists)), ProposalDenial::NotBound);
+    assert_eq!(
+        denied(&proposing_with(&CarriedLists::default()), &signed_input(&lists)),
+        ProposalDenial::NotBound
+    );
+    assert_eq!(denied(&proposing_with(&lists), &signed_input(&NO_LISTS)), ProposalDenial::NotBound);
+}
+
+#[test]
+fn the_signers_of_a_baseline_are_bounded_and_strong() {
+    let parsed = |signers: Vec<UpdateSigner>| {
+        Baseline::parse(&Baseline { update_signers: signers, ..captured(&boot()) }.to_json()).map(drop)
+    };
+    assert_eq!(parsed(vec![key().signer(); 8]), Ok(()));
+    assert_eq!(parsed(vec![key().signer(); 9]), Err(BaselineError::TooManySigners { count: 9 }));
+    let signer = UpdateSigner::from([0; 32]);
+    assert_eq!(parsed(vec![signer]), Err(BaselineError::WeakSigner { signer }));
 }

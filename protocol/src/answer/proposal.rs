@@ -89,7 +89,7 @@ mod tests {
         let (component, digest) = (ReferenceComponent::Kernel, Digest32([5; 32]));
         let events = ProposedEvents::new(vec![ReferenceEvent { pcr: 9, component, digest }]).unwrap();
         let baseline = ObjectName::parse("n/b").unwrap();
-        bound(Body::Proposal(BaselineProposal { baseline, events }))
+        bound(Body::Proposal(BaselineProposal { baseline, events, lists: Vec::new() }))
     }
 
     fn request() -> RequestDigest {

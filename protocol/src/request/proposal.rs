@@ -1,7 +1,10 @@
 //! Proposals for a baseline: what the next boot of a VM will measure, so that the baseline can allow it before the VM
 //! restarts.
 //!
-//! A proposal is not evidence about that boot. It allows nothing until an operator approves it.
+//! A proposal is not evidence about that boot. It allows nothing until an operator approves it, or lists that come with it
+//! and that a signer of the baseline has signed.
+
+mod lists;
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,9 +15,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::digest::Digest32;
 use crate::encoding::deserialize_at_most;
 use crate::hashing::Preimage;
-use crate::limits::{MAX_PROPOSED_EVENTS, MAX_PROPOSED_TEXT};
+use crate::limits::{MAX_COMPONENT_LISTS, MAX_PROPOSED_EVENTS, MAX_PROPOSED_TEXT};
 use crate::path::ObjectName;
 use crate::reference_values::{ReferenceComponent, ReferenceEvent};
+pub use lists::{CarriedLists, CarriedListsError};
 
 /// A proposal for one baseline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,12 +28,21 @@ pub struct BaselineProposal {
     pub baseline: ObjectName,
     /// What the next boot will measure.
     pub events: ProposedEvents,
+    /// SHA-256 of each component list that comes with it.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "deserialize_at_most::<_, _, MAX_COMPONENT_LISTS>"
+    )]
+    pub lists: Vec<Digest32>,
 }
 
 impl BaselineProposal {
     pub(super) fn preimage(&self) -> Preimage {
-        // SHA-256(label || baseline || SHA-256(events)), each length-prefixed.
-        Preimage::new(PROPOSAL_BODY_LABEL).text(self.baseline.as_str()).field(self.events.digest().as_bytes())
+        // SHA-256(label || baseline || SHA-256(events) || SHA-256(list 1) || … || SHA-256(list n)), each length-prefixed.
+        let preimage = Preimage::new(PROPOSAL_BODY_LABEL).text(self.baseline.as_str());
+        let preimage = preimage.field(self.events.digest().as_bytes());
+        self.lists.iter().fold(preimage, |preimage, list| preimage.field(list.as_bytes()))
     }
 }
 

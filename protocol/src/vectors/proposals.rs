@@ -79,9 +79,9 @@ fn make() -> Vector {
     let (identity_seed, ikm, nonce) = ([0x11; 32], [0x33; 32], Nonce([0x44; 32]));
     let identity = IdentityKey::from_seed(&Zeroizing::new(identity_seed)).unwrap();
     let key = GuestKey::derive(Suite::X25519, &ikm);
-    let proposal = |events, state: fn(ProposalId) -> ProposalState| {
+    let proposal = |events, lists, state: fn(ProposalId) -> ProposalState| {
         let baseline = ObjectName::parse("prod/web").unwrap();
-        let proposal = BaselineProposal { baseline, events: ProposedEvents::sort(events).unwrap() };
+        let proposal = BaselineProposal { baseline, events: ProposedEvents::sort(events).unwrap(), lists };
         let id = ProposalId::of(&proposal.baseline, proposal.events.as_slice());
         let body = Body::Proposal(proposal.clone());
         let bound = BoundRequest::new(&identity.identity(), nonce, key.public().clone(), body);
@@ -108,6 +108,7 @@ fn make() -> Vector {
         event(11, "section", None, Some(".linux"), 0x77),
         event(11, "section-name", None, Some(".linux"), 0x78),
     ];
+    let none: Vec<Digest32> = Vec::new();
     Vector {
         suite: Suite::X25519,
         identity_seed: Bytes(identity_seed.to_vec()),
@@ -116,9 +117,13 @@ fn make() -> Vector {
         guest_key_ikm: Bytes(ikm.to_vec()),
         request: REQUEST.to_owned(),
         proposals: vec![
-            proposal(grub.clone(), |id| ProposalState::Pending { id, until: None }),
-            proposal(grub, |id| ProposalState::Rejected { id, until: Some(UnixTime(1_800_000_000)) }),
-            proposal(uki, |_| ProposalState::Allowed),
+            proposal(grub.clone(), none.clone(), |id| ProposalState::Pending { id, until: None }),
+            proposal(grub, none.clone(), |id| ProposalState::Rejected {
+                id,
+                until: Some(UnixTime(1_800_000_000)),
+            }),
+            proposal(uki.clone(), none, |_| ProposalState::Allowed),
+            proposal(uki, vec![Digest32([0x79; 32]), Digest32([0x7a; 32])], |_| ProposalState::Allowed),
         ],
     }
 }

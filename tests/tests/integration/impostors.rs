@@ -74,7 +74,7 @@ impl Diverted {
     }
 }
 
-struct Simulated(SimulatedVm);
+pub(crate) struct Simulated(pub(crate) SimulatedVm);
 
 impl EvidenceSource for Simulated {
     fn collect(&mut self, request: &CollectRequest<'_>) -> Result<Evidence, CollectError> {
@@ -116,11 +116,11 @@ fn fetch(world: &World, path: &str, transport: Box<dyn Transport>) -> Result<Rel
     Client::with_parts(config, transport, Simulated(simulated()), pace).fetch(&paths_of(&[path]))
 }
 
-fn pinned(world: &World) -> BrokerIdentity {
+pub(crate) fn pinned(world: &World) -> BrokerIdentity {
     world.broker.identity().parse().unwrap()
 }
 
-fn direct(world: &World) -> Https {
+pub(crate) fn direct(world: &World) -> Https {
     Https::new(&HttpsConfig { ca: world.broker.ca(), connect: Duration::from_secs(5) }).unwrap()
 }
 

@@ -7,6 +7,8 @@ mod chips;
 #[cfg(test)]
 mod clevis;
 #[cfg(test)]
+mod component_lists;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod documented;

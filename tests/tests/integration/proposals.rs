@@ -12,7 +12,7 @@ use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm};
 use vouchsafe_protocol::messages::{ChallengeAnswer, ProposalAnswer, ProposalRequest, ProposalState};
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::reference_values::{ReferenceComponent, ReferenceEvent};
-use vouchsafe_protocol::request::ProposedEvents;
+use vouchsafe_protocol::request::{CarriedLists, ProposedEvents};
 use vouchsafe_protocol::{
     BaselineProposal, Body, BoundRequest, Digest32, GuestKey, ProposalId, ReasonCode, RequestDigest, Suite,
 };
@@ -20,8 +20,8 @@ use vouchsafe_protocol::{
 use crate::operators::baseline;
 use crate::world::{World, boot, command_line, now, simulated, text};
 
-const PATH: &str = "prod/web/token";
-const BASELINE: &str = "prod/image";
+pub(crate) const PATH: &str = "prod/web/token";
+pub(crate) const BASELINE: &str = "prod/image";
 
 /// A broker with a baseline of [`boot`], and a secret for its members.
 fn world() -> World {
@@ -34,7 +34,7 @@ fn world() -> World {
 }
 
 /// The boot with another content of the initrd.
-fn updated(of: &str) -> EventLogBuilder {
+pub(crate) fn updated(of: &str) -> EventLogBuilder {
     let mut log = boot();
     for event in &mut log.events {
         if event.pcr == 9 && event.measured == Some(content("initrd")) {
@@ -44,7 +44,7 @@ fn updated(of: &str) -> EventLogBuilder {
     log
 }
 
-fn initrd(of: &str) -> Vec<u8> {
+pub(crate) fn initrd(of: &str) -> Vec<u8> {
     format!("initrd of {of}").into_bytes()
 }
 
@@ -53,7 +53,7 @@ fn vm(instance_id: u64, log: &EventLogBuilder) -> SimulatedVm {
 }
 
 /// What the boot of [`updated`] measures, as far as a guest predicts it.
-fn events(of: &str) -> ProposedEvents {
+pub(crate) fn events(of: &str) -> ProposedEvents {
     let event = |pcr, component, digest| ReferenceEvent { pcr, component, digest };
     let next = Digest32::of(&initrd(of));
     let line = ReferenceComponent::CommandLine { text: command_line() };
@@ -70,28 +70,39 @@ fn events(of: &str) -> ProposedEvents {
 }
 
 fn proposal(of: &str) -> BaselineProposal {
-    BaselineProposal { baseline: BASELINE.parse().unwrap(), events: events(of) }
+    BaselineProposal { baseline: BASELINE.parse().unwrap(), events: events(of), lists: Vec::new() }
 }
 
 /// A proposal as a guest sends it, with what is needed to check the answer.
-struct Proposing {
+pub(crate) struct Proposing {
     bound: BoundRequest,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Proposing {
     fn new(world: &World, vm: &SimulatedVm, kinds: Kinds, proposal: BaselineProposal) -> Self {
+        Self::with(world, vm, kinds, proposal, CarriedLists::default())
+    }
+
+    pub(crate) fn with(
+        world: &World,
+        vm: &SimulatedVm,
+        kinds: Kinds,
+        proposal: BaselineProposal,
+        lists: CarriedLists,
+    ) -> Self {
         let ChallengeAnswer { challenge, identity } = world.challenge();
         let key = GuestKey::generate(Suite::XWing);
         let body = Body::Proposal(proposal.clone());
         let bound = BoundRequest::new(&identity, challenge.nonce, key.public().clone(), body);
         let evidence = vm.evidence(kinds, &bound);
         let public_key = key.public().as_bytes().into();
-        let request = ProposalRequest { challenge, suite: Suite::XWing, public_key, proposal, evidence };
+        let request =
+            ProposalRequest { challenge, suite: Suite::XWing, public_key, proposal, lists, evidence };
         Self { bound, body: serde_json::to_vec(&request).unwrap() }
     }
 
-    fn send(&self, world: &World) -> Result<ProposalState, Problem> {
+    pub(crate) fn send(&self, world: &World) -> Result<ProposalState, Problem> {
         let url = format!("{}/v1/baseline-proposals", world.broker.guests_url());
         let (status, answer) = world.post(&url, &self.body);
         let digest = RequestDigest::of(&self.body);
@@ -118,7 +129,12 @@ fn pending(world: &World, vm: &SimulatedVm, of: &str) -> ProposalId {
     }
 }
 
-fn assert_refused(world: &World, refused: Result<ProposalState, Problem>, code: ReasonCode, because: &str) {
+pub(crate) fn assert_refused(
+    world: &World,
+    refused: Result<ProposalState, Problem>,
+    code: ReasonCode,
+    because: &str,
+) {
     let problem = refused.unwrap_err();
     assert_eq!(problem.code, code);
     let explained = world.explain(&problem.decision.unwrap());
@@ -126,7 +142,7 @@ fn assert_refused(world: &World, refused: Result<ProposalState, Problem>, code: 
     assert!(explained.contains(because), "{explained}");
 }
 
-fn listed(world: &World, arguments: &[&str]) -> Vec<Value> {
+pub(crate) fn listed(world: &World, arguments: &[&str]) -> Vec<Value> {
     world.json(&[&["baseline", "pending"], arguments].concat()).as_array().unwrap().clone()
 }
 

@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use serde_json::Value;
 use vouchsafe_keystore::chips::{FirstSeen, Subject};
 use vouchsafe_keystore::record::{
-    Authority, ChangedRow, EvidenceRef, GrantBinding, GrantRecord, GrantedSecret, GuardrailsRef,
-    OperatorRecord, RefusalRecord, VolumeChange, VolumeRecord,
+    ApprovingList, Authority, ChangedRow, EvidenceRef, GrantBinding, GrantRecord, GrantedSecret,
+    GuardrailsRef, OperatorRecord, RefusalRecord, VolumeChange, VolumeRecord,
 };
 use vouchsafe_policy::Purpose;
 use vouchsafe_policy::chip::Chip;
@@ -20,7 +20,7 @@ use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
     BrokerIdentity, Bytes, Challenge, DecisionId, Digest32, Digest48, Evidence, GoogleTokenEvidence,
     IdentityKey, Nonce, ObjectName, ReasonCode, ReleasePaths, SecretPath, SevSnpEvidence, Suite, TdxEvidence,
-    UnixTime, VolumeAction, VolumeHeaders, VtpmEvidence,
+    UnixTime, UpdateSigner, VolumeAction, VolumeHeaders, VtpmEvidence,
 };
 use zeroize::Zeroizing;
 
@@ -265,6 +265,10 @@ fn decisions() -> Vec<Decision> {
             authority: is_full.map(|()| authority()),
             epoch: 1,
             id: ID,
+            lists: is_full
+                .map(|()| ApprovingList { digest: DIGEST, signer: UpdateSigner::from([1; 32]) })
+                .into_iter()
+                .collect(),
             operator: text(),
             peer: is_full.map(|()| PEER),
             rows: vec![ChangedRow { key: text(), removed: false, table: text() }],

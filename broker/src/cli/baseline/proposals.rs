@@ -130,7 +130,8 @@ fn list(proposals: Vec<Proposal>) -> String {
 }
 
 fn one(proposal: &Proposal) -> String {
-    let Proposal { baseline, id, status, new, replaced, proposed_at, proposers, decision } = proposal;
+    let Proposal { baseline, id, status, new, replaced, proposed_at, proposers, decision, lists, .. } =
+        proposal;
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         // Writing to a String cannot fail.
@@ -138,7 +139,8 @@ fn one(proposal: &Proposal) -> String {
     };
     line("proposal", &id.to_string());
     if *status != ProposalStatus::Pending {
-        line("status", status.name());
+        let by = if proposal.approved_by_list { " by a signed list" } else { "" };
+        line("status", &format!("{}{by}", status.name()));
     }
     for event in new.as_slice() {
         line("new", &component::human(event));
@@ -152,6 +154,9 @@ fn one(proposal: &Proposal) -> String {
     }
     if proposers.len() > SHOWN {
         line("VMs", &format!("{} more", proposers.len() - SHOWN));
+    }
+    for list in lists {
+        line("list", &component::list(list));
     }
     line("record", &format!("vouchsafe explain {decision}"));
     if *status == ProposalStatus::Pending {

@@ -40,7 +40,7 @@ fn updates_have_to_be_proposed_where_the_initrd_unlocks_a_volume() {
             .map(|finding| (finding.id, finding.status, finding.what))
             .collect::<Vec<_>>()
     };
-    let updates = UpdatesConfig { baseline: "prod/debian-12".parse().unwrap() };
+    let updates = UpdatesConfig { baseline: "prod/debian-12".parse().unwrap(), lists: "/none".into() };
     assert_eq!(found(&KeysConfig::default(), None), []);
     let proposed = "proposed for the baseline prod/debian-12".to_owned();
     assert_eq!(found(&keys(&["root"]), Some(&updates)), [("updates", Status::Ok, proposed)]);

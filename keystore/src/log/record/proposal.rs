@@ -8,7 +8,7 @@ use vouchsafe_protocol::request::ProposedEvents;
 use vouchsafe_protocol::{BaselineProposal, DecisionId, Digest32, Nonce, ProposalId, UnixTime};
 
 use super::reference::{EvidenceRef, GrantBinding};
-use crate::proposals::{BaselineProposalId, Proposer};
+use crate::proposals::{BaselineProposalId, Proposer, SentList};
 
 /// A VM has proposed an update of a baseline. The newest record of a proposal is its state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct ProposalRecord {
     pub instance: String,
     /// Entries of the baseline that the next boots of these VMs have.
     pub kept: ExpiringEntries,
+    /// The component lists that this VM has sent. Absent in records of proposals without any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lists: Vec<SentList>,
     /// The events that the baseline would have to allow.
     pub new: ProposedEvents,
     /// The nonce that was spent.

@@ -71,7 +71,8 @@ fn decided(
 ) -> Result<ProposalRecord, Result<ProposalState, RecordError>> {
     let all: Vec<_> = found.iter().map(known).collect();
     let (baseline, instance) = (&new.proposal.baseline, new.instance.as_str());
-    let proposing = Proposing { baseline, id: new.id, instance, at: new.at, until: new.until };
+    let proposing =
+        Proposing { baseline, id: new.id, instance, at: new.at, until: new.until, lists: &new.lists };
     match propose(proposing, &all) {
         Ok(Effect::Record { proposers, known }) => {
             let last = found.iter().find(|found| found.record.id == new.id).filter(|_| known);
@@ -82,8 +83,9 @@ fn decided(
     }
 }
 
-fn known(Proposed { record, status }: &Proposed) -> Known<'_> {
-    Known { id: record.id, status: *status, at: record.at, proposers: &record.proposers }
+fn known(Proposed { record, status, .. }: &Proposed) -> Known<'_> {
+    let (proposers, lists) = (&record.proposers, &record.lists);
+    Known { id: record.id, status: *status, at: record.at, proposers, lists }
 }
 
 /// The record of a proposal, after which these VMs ask for it.
@@ -103,6 +105,7 @@ fn record_of(new: &NewProposal, last: Option<&ProposalRecord>, proposers: Vec<Pr
         id: new.id,
         instance: new.instance.clone(),
         kept,
+        lists: new.lists.clone(),
         new: new.new.clone(),
         nonce: new.nonce,
         peer: new.peer,

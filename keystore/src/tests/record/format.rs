@@ -2,10 +2,11 @@
 
 use vouchsafe_policy::chip::Chip;
 use vouchsafe_protocol::messages::VolumeState;
-use vouchsafe_protocol::{BrokerIdentity, Bytes, Suite};
+use vouchsafe_protocol::{BaselineProposal, BrokerIdentity, Bytes, Suite, UpdateSigner};
 
 use super::*;
 use crate::chips::FirstSeen;
+use crate::proposals::SentList;
 
 #[test]
 fn records_are_canonical_json() {
@@ -41,6 +42,7 @@ fn records_are_canonical_json() {
         authority: Some(authority),
         epoch: 1,
         id: DecisionId([1; 16]),
+        lists: vec![ApprovingList { digest: Digest32([9; 32]), signer: UpdateSigner::from([8; 32]) }],
         operator: "alice".to_owned(),
         peer: Some(PEER),
         rows: vec![ChangedRow { key: "k".to_owned(), removed: false, table: "t".to_owned() }],
@@ -119,6 +121,11 @@ fn proposal() -> ProposalRecord {
         shim: vec![digest],
         uki: vec![digest],
     };
+    let lists = vec![SentList {
+        digest: Digest32([9; 32]),
+        reason: Some("it ended at 1".to_owned()),
+        signer: Some(UpdateSigner::from([8; 32])),
+    }];
     ProposalRecord {
         at: new.at,
         binding: new.binding,
@@ -129,10 +136,11 @@ fn proposal() -> ProposalRecord {
         id: new.id,
         instance: new.instance.clone(),
         kept: entries.clone(),
+        lists,
         new: new.new,
         nonce: new.nonce,
         peer: new.peer,
-        proposal: new.proposal,
+        proposal: BaselineProposal { lists: vec![Digest32([9; 32])], ..new.proposal },
         proposed_at: NOW,
         proposers: vec![crate::proposals::Proposer { at: NOW, instance: new.instance }],
         replaced: entries,

@@ -1,4 +1,6 @@
 use super::*;
+use crate::encoding::SharedBytes;
+use crate::limits::MAX_COMPONENT_LIST;
 use crate::request::Body;
 
 fn event(pcr: u8, component: ReferenceComponent, byte: u8) -> ReferenceEvent {
@@ -18,7 +20,7 @@ fn kernel(byte: u8) -> ReferenceEvent {
 }
 
 fn proposal(events: Vec<ReferenceEvent>) -> BaselineProposal {
-    BaselineProposal { baseline: name(), events: ProposedEvents::sort(events).unwrap() }
+    BaselineProposal { baseline: name(), events: ProposedEvents::sort(events).unwrap(), lists: Vec::new() }
 }
 
 #[test]
@@ -106,11 +108,40 @@ fn every_part_of_a_proposal_changes_the_body() {
         proposal(vec![event(9, ReferenceComponent::Initrd, 1)]),
         proposal(vec![event(9, command("x"), 1)]),
         proposal(vec![event(9, command("y"), 1)]),
+        listed(&[1]),
+        listed(&[2]),
+        listed(&[1, 2]),
+        listed(&[2, 1]),
     ];
     let digests = all.map(|proposal| Body::Proposal(proposal).digest());
     for (i, digest) in digests.iter().enumerate() {
         assert!(!digests[i + 1..].contains(digest), "{i}");
     }
+}
+
+fn listed(lists: &[u8]) -> BaselineProposal {
+    let lists = lists.iter().map(|byte| Digest32([*byte; 32])).collect();
+    BaselineProposal { lists, ..proposal(vec![kernel(1)]) }
+}
+
+#[test]
+fn t30_the_lists_of_a_proposal_are_bounded() {
+    let list = |length: usize| SharedBytes::from(vec![b'x'; length]);
+    let all = CarriedLists::new(vec![list(MAX_COMPONENT_LIST); MAX_COMPONENT_LISTS]).unwrap();
+    assert_eq!(all.digests(), vec![list(MAX_COMPONENT_LIST).digest(); MAX_COMPONENT_LISTS]);
+    let count = MAX_COMPONENT_LISTS + 1;
+    assert_eq!(CarriedLists::new(vec![list(1); count]), Err(CarriedListsError::Count { count }));
+    let length = MAX_COMPONENT_LIST + 1;
+    assert_eq!(CarriedLists::new(vec![list(length)]), Err(CarriedListsError::TooLarge { length }));
+    let read = |lists: &[SharedBytes]| {
+        serde_json::from_str::<CarriedLists>(&serde_json::to_string(lists).unwrap())
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(read(&all), Ok(all));
+    assert!(read(&vec![list(1); count]).unwrap_err().contains("a list of more than 4 items"));
+    assert!(read(&[list(length)]).unwrap_err().contains("at most 65536 bytes"));
+    let json = serde_json::to_string(&listed(&[1; 5])).unwrap();
+    assert!(serde_json::from_str::<BaselineProposal>(&json).is_err());
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Samples of proposals for baselines.
 
-use vouchsafe_keystore::proposals::{ProposalStatus, Proposer};
+use vouchsafe_keystore::proposals::{ProposalStatus, Proposer, SentList};
 use vouchsafe_keystore::record::{EvidenceRef, GrantBinding, ProposalRecord};
 use vouchsafe_policy::ExpiringEntries;
 use vouchsafe_protocol::messages::{ProposalAnswer, ProposalRequest, ProposalState};
 use vouchsafe_protocol::reference_values::{ReferenceComponent, ReferenceEvent};
-use vouchsafe_protocol::request::ProposedEvents;
-use vouchsafe_protocol::{BaselineProposal, Nonce, ProposalId, Suite};
+use vouchsafe_protocol::request::{CarriedLists, ProposedEvents};
+use vouchsafe_protocol::{BaselineProposal, Digest32, Nonce, ProposalId, Suite, UpdateSigner};
 
 use super::{AT, BROKER, DIGEST, ID, INSTANCE, PEER, Sample, bytes, challenge, evidence, name, text};
 use crate::api::proposals::{ApproveProposal, KeepOld, ListProposals, Proposal, RejectProposal};
@@ -14,13 +14,16 @@ use crate::api::proposals::{ApproveProposal, KeepOld, ListProposals, Proposal, R
 samples! {
     ListProposals = statuses().map(|status| Self { baseline: Some(name()), status: Some(status) });
     Proposal = statuses().into_iter().zip([true, false, true]).map(|(status, full)| Self {
-        baseline: name(), id: id(), status, new: events(), replaced: entries(full), proposed_at: AT,
+        baseline: name(), id: id(), status, approved_by_list: full, lists: if full { lists().to_vec() } else { Vec::new() },
+        new: events(), replaced: entries(full), proposed_at: AT,
         proposers: proposers(), decision: ID,
     }).collect::<Vec<_>>();
     ApproveProposal = [KeepOld::Seconds(1), KeepOld::Forever].map(|keep_old| Self { baseline: name(), id: id(), keep_old });
     RejectProposal = [Self { baseline: name(), id: id() }];
-    ProposalRequest = [Self {
-        challenge: challenge(), suite: Suite::XWing, public_key: bytes(), proposal: proposal(), evidence: evidence() }];
+    ProposalRequest = [true, false].map(|full| Self {
+        challenge: challenge(), suite: Suite::XWing, public_key: bytes(), proposal: proposal(full),
+        lists: CarriedLists::new(if full { vec![bytes().into()] } else { Vec::new() }).expect("a list"),
+        evidence: evidence() });
     ProposalAnswer = states().map(|proposal| Self { decision: ID, proposal, signature: bytes() });
 }
 
@@ -36,10 +39,11 @@ pub(super) fn records() -> [ProposalRecord; 2] {
         id: id(),
         instance: INSTANCE.to_owned(),
         kept: entries(full),
+        lists: if full { lists().to_vec() } else { Vec::new() },
         new: events(),
         nonce: Nonce([4; 32]),
         peer: full.then_some(PEER),
-        proposal: proposal(),
+        proposal: proposal(full),
         proposed_at: AT,
         proposers: proposers(),
         replaced: entries(full),
@@ -69,8 +73,18 @@ fn proposers() -> Vec<Proposer> {
     vec![Proposer { at: AT, instance: INSTANCE.to_owned() }]
 }
 
-fn proposal() -> BaselineProposal {
-    BaselineProposal { baseline: name(), events: events() }
+fn proposal(full: bool) -> BaselineProposal {
+    let lists = if full { vec![Digest32::of(&bytes())] } else { Vec::new() };
+    BaselineProposal { baseline: name(), events: events(), lists }
+}
+
+/// With all members, and with only the required ones.
+fn lists() -> [SentList; 2] {
+    [true, false].map(|full| SentList {
+        digest: DIGEST,
+        reason: full.then(text),
+        signer: full.then(|| UpdateSigner::from([1; 32])),
+    })
 }
 
 /// One of each component.
