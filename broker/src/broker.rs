@@ -32,6 +32,7 @@ use crate::metrics::{LISTENERS, ListenerMetrics, Metrics};
 use crate::operators::logins::Logins;
 use crate::pool::Pool;
 use crate::refusals::Refusals;
+use crate::tries::Tries;
 
 /// A broker that is ready to serve.
 pub struct Broker {
@@ -49,6 +50,7 @@ pub struct Broker {
     /// Collateral lacked by requests under one instance's certificate.
     pub(crate) wants: Rate,
     pub(crate) refusals: Refusals,
+    pub(crate) tries: Arc<Tries>,
     pub(crate) logins: Logins,
     /// Log lines about requests whose evidence was not verified.
     pub(crate) stranger_lines: Sampled<ReasonCode>,
@@ -154,6 +156,7 @@ impl Broker {
             rate: Rate::new(limits.releases_per_instance, limits.releases_without_instance),
             wants: Rate::new(WANTS_OF_INSTANCE, 0),
             refusals: Refusals::new(limits.remembered_refusals),
+            tries: Arc::default(),
             stranger_lines: Sampled::new(BETWEEN_LINES),
             logins: Logins::new(metrics.logins.clone()),
             metrics,

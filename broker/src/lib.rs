@@ -31,6 +31,7 @@ pub mod server;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+mod tries;
 
 pub use broker::{Broker, StartError};
 pub use config::BrokerConfig;

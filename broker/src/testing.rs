@@ -121,7 +121,9 @@ impl Fixture {
 
     pub(crate) fn arrival_from(&self, client: Client) -> Arrival {
         let room = self.broker.admission.guests.body(client.network, 0).expect("room");
-        Arrival::enter(&self.broker, client, Arc::new(room))
+        let (nonce, now) = (crate::random::nonce().expect("randomness"), clock::now());
+        let tried = self.broker.tries.begin(nonce, now.plus(60), now).expect("a challenge of its own");
+        Arrival::enter(&self.broker, client, Arc::new(tried), Arc::new(room))
     }
 
     /// The result of a request from [`peer`].

@@ -8,6 +8,7 @@ use vouchsafe_protocol::wrap::WrapError;
 use vouchsafe_protocol::{Nonce, ReasonCode};
 
 use crate::gate::Limited;
+use crate::tries::TryError;
 
 /// Why a request could not be verified.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +16,9 @@ pub(crate) enum RequestError {
     /// Not a live challenge of this broker.
     #[error(transparent)]
     Challenge(#[from] ChallengeError),
+    /// A live challenge that is in use, or used up.
+    #[error(transparent)]
+    Tried(#[from] TryError),
     /// Under a live challenge, the guest's key does not have the form of its suite.
     #[error("{error}")]
     Key {
@@ -48,6 +52,8 @@ impl RequestError {
         match self {
             Self::Challenge(ChallengeError::Expired { .. }) => ReasonCode::ChallengeExpired,
             Self::Challenge(_) => ReasonCode::ChallengeInvalid,
+            Self::Tried(TryError::InFlight) => ReasonCode::Overloaded,
+            Self::Tried(TryError::UsedUp) => ReasonCode::NonceSpent,
             Self::Key { .. } => ReasonCode::KeyInvalid,
             Self::Evidence(error) => error.code(),
             Self::Unobtainable(_) => ReasonCode::EvidenceRefused,
@@ -62,7 +68,12 @@ impl RequestError {
         match self {
             Self::Limited(limited) => Some(limited.seconds),
             Self::Pending { seconds, .. } => Some(*seconds),
-            Self::Challenge(_) | Self::Key { .. } | Self::Evidence(_) | Self::Unobtainable(_) => None,
+            Self::Tried(TryError::InFlight) => Some(1),
+            Self::Challenge(_)
+            | Self::Tried(TryError::UsedUp)
+            | Self::Key { .. }
+            | Self::Evidence(_)
+            | Self::Unobtainable(_) => None,
         }
     }
 
@@ -84,7 +95,9 @@ impl RequestError {
                     "it was not to be had there: see `vouchsafe collateral status`".to_owned(),
                 ]
             }
-            Self::Challenge(_) | Self::Key { .. } | Self::Limited(_) => vec![self.to_string()],
+            Self::Challenge(_) | Self::Tried(_) | Self::Key { .. } | Self::Limited(_) => {
+                vec![self.to_string()]
+            }
         }
     }
 }

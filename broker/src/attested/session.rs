@@ -13,6 +13,7 @@ use vouchsafe_protocol::{
 use super::arrival::Arrival;
 use super::error::RequestError;
 use crate::broker::Broker;
+use crate::tries::Try;
 
 /// A request as received: nothing in it has been checked.
 pub(crate) struct Received {
@@ -53,6 +54,11 @@ impl TryFrom<ProposalRequest> for Received {
 }
 
 impl Incoming {
+    /// The use of the challenge.
+    pub(crate) const fn tried(&self) -> &Arc<Try> {
+        self.arrival.tried()
+    }
+
     /// The client's address.
     pub(crate) const fn peer(&self) -> Option<IpAddr> {
         self.arrival.peer()

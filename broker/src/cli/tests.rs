@@ -58,6 +58,7 @@ const OFFLINE: &[&str] = &[
     "vouchsafe policy new",
     "vouchsafe policy schema",
     "vouchsafe policy test",
+    "vouchsafe recover-admin",
     "vouchsafe serve",
     "vouchsafe verify",
 ];
@@ -73,8 +74,9 @@ fn only_commands_that_talk_to_a_broker_have_its_options() {
         let offline = OFFLINE.iter().any(|start| path == *start || path.starts_with(&format!("{start} ")));
         let help = command.clone().render_long_help().to_string();
         for option in ["--server", "--operator <", "--token-file"] {
-            // `init` writes a token file and sets up the operators' listener.
-            let own = path == "vouchsafe init" && option == "--token-file";
+            // `init` writes a token file, `recover-admin` an operator file with the server's URL.
+            let own = [("vouchsafe init", "--token-file"), ("vouchsafe recover-admin", "--server")];
+            let own = own.contains(&(path.as_str(), option));
             assert_eq!(help.contains(option), !offline || own, "{path}: {option}");
         }
     }

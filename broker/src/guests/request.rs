@@ -7,15 +7,16 @@ use serde::de::DeserializeOwned;
 use vouchsafe_keystore::record::RefusalRecord;
 use vouchsafe_protocol::limits::MAX_OPENING;
 use vouchsafe_protocol::messages;
-use vouchsafe_protocol::{Challenge, DecisionId, ReasonCode, RequestDigest};
+use vouchsafe_protocol::{Challenge, DecisionId, ReasonCode, RequestDigest, UnixTime};
 
-use crate::attested::{Arrival, Incoming, Received};
+use crate::attested::{Arrival, Incoming, Received, RequestError};
 use crate::body::{BodyReader, NoOpening, Opening};
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
 use crate::refusals::Standing;
 use crate::release::{log_stranger, refuse_challenge};
 use crate::server::client::Client;
+use crate::tries::Try;
 use crate::{clock, random};
 
 /// Reads a request of this form.
@@ -37,18 +38,34 @@ where
         }
     };
     let now = clock::now();
-    if let Err(error) = broker.check(&challenge, now) {
-        let problem = refuse_challenge(broker, decision, client.peer, now, error);
-        body.discard().await;
-        return Err(problem);
-    }
-    let body = body.whole().await.map_err(|problem| unread.not_received(problem, Standing::Unverified))?;
-    let arrival = Arrival::enter(broker, client, body.room());
+    let tried = match begin(broker, &challenge, now) {
+        Ok(tried) => Arc::new(tried),
+        Err(error) => {
+            let problem = refuse_challenge(broker, decision, client.peer, now, error);
+            body.discard().await;
+            return Err(problem);
+        }
+    };
+    let body = body.whole().await.map_err(|problem| {
+        tried.refused(problem.code());
+        unread.not_received(problem, Standing::Unverified)
+    })?;
+    let arrival = Arrival::enter(broker, client, Arc::clone(&tried), body.room());
     let now = clock::now();
-    let request: T = body.parse().map_err(|error| unread.malformed(error))?;
-    let received = request.try_into().map_err(|error| unread.malformed(error))?;
+    let malformed = |error: &dyn Display| {
+        tried.refused(ReasonCode::MalformedRequest);
+        unread.malformed(error)
+    };
+    let request: T = body.parse().map_err(|error| malformed(&error))?;
+    let received = request.try_into().map_err(|error| malformed(&error))?;
     let digest = RequestDigest::of(body.as_slice());
     Ok(Incoming { decision, received, digest, arrival, now })
+}
+
+/// The use of a challenge that is live.
+fn begin(broker: &Broker, challenge: &Challenge, now: UnixTime) -> Result<Try, RequestError> {
+    let nonce = broker.check(challenge, now)?;
+    Ok(broker.tries.begin(nonce, challenge.expires_at, now)?)
 }
 
 fn challenge(bytes: &[u8]) -> Opening<Challenge> {

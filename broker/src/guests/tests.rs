@@ -134,6 +134,33 @@ async fn t44_load_is_shed_at_the_challenge_and_live_challenges_are_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn t56_a_challenge_is_worth_three_refusals() {
+    let fixture = Fixture::new().await;
+    let (vm, challenge) = (SimulatedVm::new(), fixture.challenge());
+    let refused = fixture.ask(&vm, Kinds::VTPM, challenge.clone(), &["prod/none"]);
+    for _ in 0..3 {
+        assert_eq!(ask(&fixture, &refused).await.problem().code, ReasonCode::NotGranted);
+    }
+    let honest = fixture.ask(&vm, Kinds::VTPM, challenge, &[PATH]);
+    assert_eq!(ask(&fixture, &honest).await.problem().code, ReasonCode::NonceSpent);
+    let honest = fixture.ask(&vm, Kinds::VTPM, fixture.challenge(), &[PATH]);
+    assert_eq!(ask(&fixture, &honest).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t56_a_challenge_in_flight_carries_no_second_request() {
+    let fixture = Fixture::new().await;
+    let (challenge, now) = (fixture.challenge(), crate::clock::now());
+    let in_flight = fixture.broker.tries.begin(challenge.nonce, challenge.expires_at, now).expect("live");
+    let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, challenge, &[PATH]);
+    let turned_away = ask(&fixture, &asked).await;
+    assert_eq!(turned_away.problem().code, ReasonCode::Overloaded);
+    assert_eq!(turned_away.retry_after.as_deref(), Some("1"));
+    drop(in_flight);
+    assert_eq!(ask(&fixture, &asked).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn t44_a_full_queue_answers_with_retry_after_and_spends_nothing() {
     let fixture = Fixture::with(|limits| (limits.verifiers, limits.queue) = (Some(1), 1)).await;
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);

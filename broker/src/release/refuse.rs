@@ -4,10 +4,10 @@
 //! bounded memory, since anyone can get authentic evidence. Under a live challenge a refusal is signed.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use vouchsafe_keystore::record::{NewRefusal, RecordError, RefusalRecord};
-use vouchsafe_protocol::challenge::ChallengeError;
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
     Action, Body, DecisionId, Nonce, ObjectName, ReasonCode, RequestDigest, SecretPath, UnixTime,
@@ -18,6 +18,7 @@ use crate::attested::{Incoming, RequestError, VmContext};
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
 use crate::refusals::Standing;
+use crate::tries::Try;
 
 /// A refusal that has been recorded and counted, ready to be sent.
 #[derive(Debug)]
@@ -29,17 +30,17 @@ pub(crate) struct Refused {
     retry_after: Option<u32>,
 }
 
-/// Refuses a request whose challenge is not live, before its remaining bytes are read.
+/// Refuses a request whose challenge is not live or not accepted any more, before its remaining bytes are read.
 pub(crate) fn refuse_challenge(
     broker: &Broker,
     decision: DecisionId,
     peer: Option<IpAddr>,
     at: UnixTime,
-    error: ChallengeError,
+    error: impl Into<RequestError>,
 ) -> HttpProblem {
-    let (action, paths, baseline, nonce) = (None, Vec::new(), None, None);
-    let request = RequestContext { decision, peer, at, action, paths, baseline, nonce };
-    let failure = Failure::new(RequestError::from(error), VmContext::Unknown);
+    let (tried, action, paths, baseline, nonce) = (None, None, Vec::new(), None, None);
+    let request = RequestContext { decision, peer, at, tried, action, paths, baseline, nonce };
+    let failure = Failure::new(error.into(), VmContext::Unknown);
     refuse(broker, request, failure).unsigned()
 }
 
@@ -49,6 +50,8 @@ pub(super) struct RequestContext {
     /// The client's address.
     peer: Option<IpAddr>,
     at: UnixTime,
+    /// The use of the challenge, if it is live.
+    tried: Option<Arc<Try>>,
     /// The action, once the request is parsed.
     action: Option<Action>,
     paths: Vec<SecretPath>,
@@ -66,8 +69,8 @@ impl RequestContext {
             Body::Proposal(proposal) => Some(proposal.baseline.clone()),
             Body::Release(_) | Body::Volume(_) => None,
         };
-        let (decision, at) = (incoming.decision, incoming.now);
-        Self { decision, peer, at, action: Some(body.action()), paths, baseline, nonce: None }
+        let (decision, at, tried) = (incoming.decision, incoming.now, Some(Arc::clone(incoming.tried())));
+        Self { decision, peer, at, tried, action: Some(body.action()), paths, baseline, nonce: None }
     }
 }
 
@@ -77,6 +80,9 @@ pub(super) fn refuse(broker: &Broker, request: RequestContext, failure: Failure)
     let (decision, code) = (request.decision, error.code());
     log_failure(decision, &error);
     broker.metrics.refused(code);
+    if let Some(tried) = &request.tried {
+        tried.refused(code);
+    }
     if matches!(&*error, ReleaseError::Record(RecordError::Volume(_))) && code == ReasonCode::NotGranted {
         broker.metrics.headers_refused.inc();
     }
@@ -121,7 +127,7 @@ fn log_failure(decision: DecisionId, error: &ReleaseError) {
 
 /// Records a refusal in the log if it is worth that, otherwise in bounded memory.
 fn keep(broker: &Broker, request: RequestContext, error: &ReleaseError, vm: VmContext) {
-    let RequestContext { decision, peer, at, action, paths, baseline, nonce } = request;
+    let RequestContext { decision, peer, at, tried: _, action, paths, baseline, nonce } = request;
     let (code, mut reasons) = (error.code(), error.reasons());
     let (mut claims, mut instance, mut evidence) = (None, None, None);
     // A record without this line is that of a release.

@@ -103,25 +103,27 @@ async fn t54_held_bodies_have_their_room_and_no_more() {
     })
     .await;
     let (guests, _, stop) = start(&fixture).await;
-    let challenge = serde_json::to_string(&fixture.challenge()).expect("JSON");
-    let opening = format!("{{\"challenge\":{challenge},");
-    let mebibyte = 1024 * 1024;
-    let head = format!("POST /v1/release HTTP/1.1\r\nhost: x\r\ncontent-length: {mebibyte}\r\n\r\n{opening}");
-    let held = |number: usize| exchange(connect(&fixture, guests), head.repeat(number).into_bytes());
-    let (one, two) = tokio::join!(held(1), held(1));
+    // A challenge carries one request at a time.
+    let head = || {
+        let challenge = serde_json::to_string(&fixture.challenge()).expect("JSON");
+        let opening = format!("{{\"challenge\":{challenge},");
+        format!("POST /v1/release HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{opening}", 1024 * 1024)
+    };
+    let held = || exchange(connect(&fixture, guests), head().into_bytes());
+    let (one, two) = tokio::join!(held(), held());
     for (answer, took) in [one, two] {
         assert!(answer.starts_with("HTTP/1.1 408"), "two have room and run into the deadline: {answer}");
         assert!(took < Duration::from_secs(8), "{took:?}");
     }
     let mut streams: Vec<_> = (0..2).map(|_| connect(&fixture, guests)).collect();
     for stream in &mut streams {
-        stream.write_all(head.as_bytes()).expect("sent");
+        stream.write_all(head().as_bytes()).expect("sent");
     }
     let taken = 2 * i64::from(1024 * 1024);
     while body_bytes(&fixture.broker) < taken {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let (answer, took) = held(1).await;
+    let (answer, took) = held().await;
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("overloaded"), "{answer}");
     assert!(answer.contains("retry-after: 1") && took < Duration::from_secs(2), "at once: {answer}");
     drop(streams);
