@@ -5,6 +5,7 @@ use vouchsafe_protocol::{ReasonCode, UnixTime};
 
 use super::*;
 use crate::refusals::Standing;
+use crate::testing::lines::Lines;
 
 async fn auditor_of(fixture: &Fixture, namespace: &str) -> String {
     let (name, namespaces) = (format!("auditor-{namespace}"), [namespace.to_owned()]);
@@ -85,4 +86,22 @@ async fn t41_refusals_in_memory_are_filtered_before_they_are_counted() {
     assert_eq!(numbers(all, "limit=1&outcome=refused").await, [99]);
     let token = auditor_of(&fixture, "prod").await;
     assert_eq!(numbers(&token, "limit=3").await, [9, 8, 7]);
+}
+
+/// What is left out of a list is no attempt: a line for each record would hide those that are.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_seen_in_part_writes_no_warnings() {
+    let fixture = Fixture::new().await;
+    let token = auditor_of(&fixture, "dev").await;
+    // Handlers run on this thread.
+    let (lines, _guard) = Lines::of_this_thread();
+    for uri in ["secrets", "policies", "baselines", "baseline-proposals", "decisions", "chips", "volumes"] {
+        let (status, answer) = json_of(&fixture, &token, "GET", &format!("/v1/{uri}"), &Value::Null).await;
+        assert_eq!(status, 200, "{uri}: {answer}");
+    }
+    assert_eq!(lines.text(), "");
+    // An action that is not permitted is one.
+    let retire = json!({ "path": PATH });
+    assert_eq!(json_of(&fixture, &token, "POST", "/v1/secrets/retire", &retire).await.0, 403);
+    assert_eq!(lines.text().matches("operator.forbidden").count(), 1, "{}", lines.text());
 }
