@@ -13,6 +13,7 @@ pub(crate) mod p256;
 
 pub use self::certificate::Certificate;
 pub use self::certificate::MAX_CERTIFICATE;
+pub use self::certificate::SUBJECT_ALT_NAME;
 pub use self::certificate::take_leaf;
 pub use self::chain::cache::ChainCache;
 pub use self::chain::error::ChainError;

@@ -8,6 +8,7 @@ mod logins;
 mod process;
 mod proposals;
 mod registry;
+mod tls;
 mod transactions;
 
 use prometheus::{
@@ -24,6 +25,7 @@ pub(crate) use listeners::LISTENERS;
 pub use listeners::ListenerMetrics;
 pub use logins::{LoginMetrics, LoginRefusal};
 pub use proposals::ProposalMetrics;
+pub use tls::TlsMetrics;
 pub use transactions::TransactionMetrics;
 
 /// All metrics of one broker.
@@ -64,6 +66,8 @@ pub struct Metrics {
     pub baselines: BaselineMetrics,
     /// Proposals for baselines.
     pub proposals: ProposalMetrics,
+    /// The end of the listeners' certificates.
+    pub tls: TlsMetrics,
     /// Transactions of the database, by name.
     pub transactions: TransactionMetrics,
 }
@@ -110,6 +114,7 @@ impl Metrics {
             collateral: CollateralMetrics::new(&registry)?,
             baselines: BaselineMetrics::new(&registry)?,
             proposals: ProposalMetrics::new(&registry)?,
+            tls: TlsMetrics::new(&registry)?,
             transactions: TransactionMetrics::new(&registry)?,
             registry,
         };

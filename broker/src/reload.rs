@@ -8,7 +8,7 @@ use crate::broker::Broker;
 use crate::config::reload::Reloaded;
 use crate::config::{BrokerConfig, ConfigError};
 use crate::server::Certificates;
-use crate::tls::TlsError;
+use crate::tls::{self, TlsError};
 
 /// Why nothing was reloaded.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,7 @@ pub(crate) enum ReloadError {
 pub(crate) fn reload(file: &Path, broker: &Broker, certificates: &Certificates) {
     match take(file, broker, certificates) {
         Ok((changed, restart)) => {
+            tls::watch::observe(broker, certificates, true);
             tracing::info!(
                 event = "broker.reloaded",
                 changed = changed.join(" "),

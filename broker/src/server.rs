@@ -28,7 +28,6 @@ use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use actix_web::rt::net::TcpStream;
 use actix_web::web::{Data, ServiceConfig};
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -37,6 +36,7 @@ use crate::admission::Admission;
 use crate::broker::Broker;
 use crate::config::BrokerConfig;
 use crate::problem::Audience;
+use crate::tls::ListenerTls;
 use crate::{guests, operators};
 use connection::{Connection, Stream};
 use prepared::PreparedSocket;
@@ -64,7 +64,7 @@ pub struct Stop([ServerHandle; 2]);
 struct Accepting {
     broker: Arc<Broker>,
     admission: Arc<Admission>,
-    tls: Arc<ArcSwap<ServerConfig>>,
+    tls: Arc<ArcSwap<ListenerTls>>,
     audience: Audience,
     proxies: Arc<Proxies>,
 }
@@ -148,7 +148,7 @@ impl Accepting {
         let client = self.proxies.client(&listener.proxies, &mut io, peer.ip()).await?;
         let permit = self.admission.connect(client, Instant::now()).ok()?;
         io.set_nodelay(true).ok()?;
-        let stream = TlsAcceptor::from(self.tls.load_full()).accept(io).await.ok()?;
+        let stream = TlsAcceptor::from(Arc::clone(&self.tls.load().server)).accept(io).await.ok()?;
         let connection = Connection::new(permit, config.limits.connection);
         Some((Stream::new(stream, connection, self.audience), SocketAddr::new(client, peer.port())))
     }

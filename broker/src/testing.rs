@@ -258,7 +258,7 @@ pub(crate) fn policy(project: u64) -> String {
 
 fn configuration(folder: &TempDir) -> BrokerConfig {
     let amd = FakeAmd::shared(Product::Genoa);
-    let tls = SelfSigned::generate(&["localhost".to_owned()]).expect("a certificate");
+    let tls = SelfSigned::generate(&["localhost".to_owned()], clock::now()).expect("a certificate");
     for (file, bytes) in [
         ("google.der", shared_google().root_der()),
         ("amd.der", amd.ark_der()),

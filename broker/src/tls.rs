@@ -3,26 +3,26 @@
 //! TLS only adds privacy. No secret depends on it: secrets are wrapped to the guest's attested key and the
 //! answer is signed by the broker's identity.
 
+mod own;
+pub(crate) mod watch;
+
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, SanType,
-};
 use rustls::ServerConfig;
 use rustls::client::verify_server_name;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::ParsedCertificate;
+use vouchsafe_attestation::x509::Certificate;
+use vouchsafe_protocol::UnixTime;
 use vouchsafe_system::pem;
 use vouchsafe_system::trusted_file::{self, Others};
-use zeroize::Zeroizing;
 
 use crate::config::{BrokerConfig, Listener};
+pub use own::{RenewError, SelfSigned, renew};
 
 /// Why TLS of a listener cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -47,13 +47,23 @@ pub enum TlsError {
     },
 }
 
-/// The TLS server configuration of a listener.
+/// The TLS of a listener.
+#[derive(Debug)]
+pub struct ListenerTls {
+    /// For its connections.
+    pub server: Arc<ServerConfig>,
+    /// The end of its certificate; `None` if that cannot be read.
+    pub ends_at: Option<UnixTime>,
+}
+
+/// The TLS of a listener, from its files.
 ///
 /// # Errors
 /// [`TlsError`] names the file.
-pub fn server(listener: &Listener) -> Result<ServerConfig, TlsError> {
+pub fn load(listener: &Listener) -> Result<ListenerTls, TlsError> {
     let Listener { certificate, key, .. } = listener;
     let chain = certificates(certificate)?;
+    let ends_at = ends_at(&chain);
     let private =
         PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::File { path: key.clone(), source })?;
     let pair = |source| TlsError::Pair { certificate: certificate.clone(), key: key.clone(), source };
@@ -66,7 +76,7 @@ pub fn server(listener: &Listener) -> Result<ServerConfig, TlsError> {
     // A guest makes two requests on one connection and never resumes a session; unacknowledged tickets would
     // delay its first answer.
     config.send_tls13_tickets = 0;
-    Ok(config)
+    Ok(ListenerTls { server: Arc::new(config), ends_at })
 }
 
 /// All certificates of a PEM file, at least one.
@@ -85,6 +95,12 @@ pub(crate) fn certificates_in(path: &Path, text: &[u8]) -> Result<Vec<Certificat
     pem::certificates(text).map_err(|source| TlsError::File { path: path.to_owned(), source })
 }
 
+/// The last second in which all certificates of a chain are valid; `None` if one of them cannot be read.
+fn ends_at(chain: &[CertificateDer<'_>]) -> Option<UnixTime> {
+    let ends = chain.iter().map(|der| Certificate::parse(der).map(|parsed| parsed.not_after()));
+    ends.collect::<Option<Vec<_>>>()?.into_iter().min()
+}
+
 /// Whether the certificate in a PEM file is valid for this host, a DNS name or an address.
 ///
 /// # Errors
@@ -95,47 +111,6 @@ pub fn is_for(certificate: &Path, host: &str) -> Result<bool, TlsError> {
     let Ok(host) = ServerName::try_from(host) else { return Ok(false) };
     let parsed = ParsedCertificate::try_from(leaf);
     Ok(parsed.is_ok_and(|parsed| verify_server_name(&parsed, &host).is_ok()))
-}
-
-/// A new CA and a certificate from it for the broker. The CA's key is discarded, so a new certificate means a
-/// new CA file for guests and operators.
-pub struct SelfSigned {
-    /// The CA, PEM, for guests and operators.
-    pub ca: String,
-    /// Certificate chain, PEM.
-    pub certificate: String,
-    /// Its key, PEM.
-    pub key: Zeroizing<String>,
-}
-
-impl SelfSigned {
-    /// For these host names and addresses.
-    ///
-    /// # Errors
-    /// When a name is invalid.
-    pub fn generate(hosts: &[String]) -> Result<Self, rcgen::Error> {
-        let mut ca = CertificateParams::new(Vec::new())?;
-        ca.distinguished_name.push(DnType::CommonName, "vouchsafe broker CA");
-        ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate()?)?;
-        let mut leaf = CertificateParams::new(Vec::new())?;
-        leaf.subject_alt_names = hosts.iter().map(|host| name(host)).collect::<Result<_, _>>()?;
-        leaf.distinguished_name.push(DnType::CommonName, "vouchsafe broker");
-        leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        leaf.use_authority_key_identifier_extension = true;
-        let key = KeyPair::generate()?;
-        let certificate = leaf.signed_by(&key, &ca)?;
-        Ok(Self { ca: ca.pem(), certificate: certificate.pem(), key: Zeroizing::new(key.serialize_pem()) })
-    }
-}
-
-fn name(host: &str) -> Result<SanType, rcgen::Error> {
-    match host.parse::<IpAddr>() {
-        Ok(address) => Ok(SanType::IpAddress(address)),
-        Err(_) => Ok(SanType::DnsName(host.try_into()?)),
-    }
 }
 
 /// Warns in the log about keys that other users can read. They may be another service's, so they are used all the same.
@@ -153,6 +128,7 @@ mod tests {
     use rustls::NamedGroup;
 
     use super::*;
+    use crate::clock;
 
     #[test]
     fn post_quantum_key_exchange_comes_first() {
@@ -163,14 +139,17 @@ mod tests {
     #[test]
     fn a_generated_certificate_serves_without_tickets() {
         let folder = tempfile::tempdir().unwrap();
-        let made = SelfSigned::generate(&["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let hosts = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let made = SelfSigned::generate(&hosts, clock::now()).unwrap();
         let (certificate, key) = (folder.path().join("c.pem"), folder.path().join("k.pem"));
         fs::write(&certificate, &made.certificate).unwrap();
         fs::write(&key, made.key.as_bytes()).unwrap();
         let listen = "127.0.0.1:0".parse().unwrap();
-        let config =
-            server(&Listener { listen, certificate: certificate.clone(), key, proxies: Vec::new() }).unwrap();
-        assert_eq!(config.send_tls13_tickets, 0);
+        let loaded =
+            load(&Listener { listen, certificate: certificate.clone(), key, proxies: Vec::new() }).unwrap();
+        assert_eq!(loaded.server.send_tls13_tickets, 0);
+        let days = loaded.ends_at.unwrap().since(clock::now()) / 86_400;
+        assert!((363..=365).contains(&days), "{days}");
         for (host, named) in
             [("localhost", true), ("127.0.0.1", true), ("::1", false), ("other.example", false)]
         {
@@ -178,7 +157,7 @@ mod tests {
         }
         let listener =
             Listener { listen, certificate: certificate.clone(), key: certificate, proxies: Vec::new() };
-        assert!(matches!(server(&listener), Err(TlsError::File { .. })));
-        assert!(SelfSigned::generate(&["no name".to_owned(), "\u{e4}".to_owned()]).is_err());
+        assert!(matches!(load(&listener), Err(TlsError::File { .. })));
+        assert!(SelfSigned::generate(&["no name".to_owned(), "\u{e4}".to_owned()], clock::now()).is_err());
     }
 }

@@ -109,9 +109,10 @@ impl Certificate {
         raw::PublicKeyInfo::parse(&self.spki).map(|info| info.key)
     }
 
-    /// `None` if malformed, not version 3 (RFC 5280 §4.1.2.1), an extension occurs twice (RFC 5280 §4.2), or
+    /// Nothing is verified. `None` if malformed, not version 3 (RFC 5280 §4.1.2.1), an extension occurs twice (RFC 5280 §4.2), or
     /// there are more extensions than real ones have.
-    pub(crate) fn parse(encoded: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn parse(encoded: &[u8]) -> Option<Self> {
         let Fields { serial, sequences: [issuer, validity, subject, spki], rest } = Fields::parse(encoded)?;
         let validity = Validity::from_der(validity).ok()?;
         let extensions = extensions(rest)?;
@@ -260,5 +261,7 @@ pub(crate) fn full_names(name: &DistributionPointName) -> Vec<String> {
 /// Upper limit of extensions; real certificates have up to fourteen.
 const MAX_EXTENSIONS: usize = 64;
 const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
+/// Subject alternative name (RFC 5280 §4.2.1.6).
+pub const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
 const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
 const CRL_DISTRIBUTION_POINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.31");

@@ -151,8 +151,7 @@ impl Init {
         let given = Tls { certificate: absolute(certificate)?, key: absolute(key)?, ca: absolute(ca)? };
         let usage = |error: tls::TlsError| Failure::Usage(error.to_string());
         let (certificate, key) = (given.certificate.clone(), given.key.clone());
-        tls::server(&Listener { listen: self.guests, certificate, key, proxies: Vec::new() })
-            .map_err(usage)?;
+        tls::load(&Listener { listen: self.guests, certificate, key, proxies: Vec::new() }).map_err(usage)?;
         tls::certificates(&given.ca).map_err(usage)?;
         for host in self.hosts() {
             if !tls::is_for(&given.certificate, &host.to_string()).map_err(usage)? {
@@ -265,14 +264,16 @@ impl Init {
 /// A new CA, and a certificate from it for these hosts.
 fn new_tls(folder: &Path, prefix: &str, hosts: &[Host], created: &mut Created) -> Result<Tls, Failure> {
     let hosts: Vec<_> = hosts.iter().map(Host::to_string).collect();
-    let made =
-        tls::SelfSigned::generate(&hosts).map_err(|error| Failure::Usage(format!("--host: {error}")))?;
+    let made = tls::SelfSigned::generate(&hosts, clock::now())
+        .map_err(|error| Failure::Usage(format!("--host: {error}")))?;
     created.folder(folder)?;
     let file = |name: &str| folder.join(format!("{prefix}{name}.pem"));
     let files = Tls { certificate: file("certificate"), key: file("key"), ca: file("ca") };
     created.write(&files.key, made.key.as_bytes())?;
     created.write(&files.certificate, made.certificate.as_bytes())?;
     created.write(&files.ca, made.ca.as_bytes())?;
+    // With it the broker renews the certificate.
+    created.write(&file("ca-key"), made.ca_key.as_bytes())?;
     Ok(files)
 }
 

@@ -13,7 +13,7 @@ use super::failure::Failure;
 use crate::hardening::{self, Locked};
 use crate::notify::{self, State};
 use crate::server::{PreparedListeners, Servers};
-use crate::{Broker, BrokerConfig, baselines, health, log, reload};
+use crate::{Broker, BrokerConfig, baselines, health, log, reload, tls};
 
 /// SIGTERM and SIGINT stop the broker after the running requests. SIGHUP reloads the configuration and the TLS
 /// certificates; the log says which changes took effect and which need a restart.
@@ -73,6 +73,7 @@ async fn serve(config: BrokerConfig, file: PathBuf) -> Result<(), Failure> {
         stop.stop().await;
     });
     let (certificates, reloading) = (servers.certificates(), Arc::clone(&broker));
+    tls::watch::watch(&broker, certificates.clone());
     let reloads = tokio::spawn(async move {
         while hang_up.recv().await.is_some() {
             reload::reload(&file, &reloading, &certificates);

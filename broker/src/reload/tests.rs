@@ -1,6 +1,7 @@
 use std::fs;
 
 use super::*;
+use crate::clock;
 use crate::server::Servers;
 use crate::testing::Fixture;
 use crate::tls::SelfSigned;
@@ -29,7 +30,7 @@ async fn a_reload_is_all_or_nothing() {
     let challenge = fixture.challenge();
     assert_eq!(challenge.expires_at.0 - challenge.issued_at.0, 30, "in force");
     // A key that does not match its certificate, with a valid configuration.
-    let other = SelfSigned::generate(&["localhost".to_owned()]).expect("a certificate");
+    let other = SelfSigned::generate(&["localhost".to_owned()], clock::now()).expect("a certificate");
     let key = fs::read(fixture.folder.path().join("key.pem")).expect("read");
     fs::write(fixture.folder.path().join("key.pem"), other.key.as_bytes()).expect("written");
     write("challenge_ttl = 40", "releases = 8");

@@ -7,24 +7,30 @@ use arc_swap::ArcSwap;
 use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_reuseaddr;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
-use rustls::ServerConfig;
+use vouchsafe_protocol::UnixTime;
 
 use crate::config::{BrokerConfig, Listener};
 use crate::metrics::LISTENERS;
-use crate::tls::{self, TlsError};
+use crate::tls::{self, ListenerTls, TlsError};
 
 use super::error::ServeError;
 
 /// The certificates of both servers, replaceable at run time.
 #[derive(Clone)]
-pub struct Certificates(pub(super) [Arc<ArcSwap<ServerConfig>>; 2]);
+pub struct Certificates(pub(super) [Arc<ArcSwap<ListenerTls>>; 2]);
 
 impl Certificates {
     fn load(config: &BrokerConfig) -> Result<Self, TlsError> {
-        let load = |listener| Ok(Arc::new(ArcSwap::from_pointee(tls::server(listener)?)));
+        let load = |listener| Ok(Arc::new(ArcSwap::from_pointee(tls::load(listener)?)));
         let loaded = Self([load(&config.guests)?, load(&config.operators)?]);
         tls::warn_of_exposed_keys(config);
         Ok(loaded)
+    }
+
+    /// The end of the guests' certificate and of the operators', as far as they can be read.
+    #[must_use]
+    pub fn ends(&self) -> [Option<UnixTime>; 2] {
+        self.0.each_ref().map(|tls| tls.load().ends_at)
     }
 
     /// Loads the configured certificates and keys, for new connections.
@@ -43,7 +49,7 @@ impl Certificates {
 /// Both listeners: certificates loaded, addresses bound. Connections are refused until they listen, so that no
 /// client waits for a broker that is still opening, or that does not start at all.
 pub struct PreparedListeners {
-    pub(super) certificates: Certificates,
+    pub(crate) certificates: Certificates,
     pub(super) guests: PreparedSocket,
     pub(super) operators: PreparedSocket,
 }

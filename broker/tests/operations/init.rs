@@ -166,8 +166,11 @@ fn an_empty_folder_of_others_or_for_others_is_refused() {
 #[test]
 fn a_given_certificate_serves_every_host_and_operators_get_one_of_their_own() {
     let folder = TempDir::new().expect("a folder");
-    let given = vouchsafe_broker::tls::SelfSigned::generate(&["broker.example.com".to_owned()])
-        .expect("a certificate");
+    let given = vouchsafe_broker::tls::SelfSigned::generate(
+        &["broker.example.com".to_owned()],
+        vouchsafe_broker::clock::now(),
+    )
+    .expect("a certificate");
     for (name, pem) in
         [("chain.pem", given.certificate.as_str()), ("key.pem", &given.key), ("ca.pem", &given.ca)]
     {
