@@ -65,11 +65,16 @@ impl Body {
         self.parse().map_err(|error| self.audience.problem(ReasonCode::MalformedRequest, error.to_string()))
     }
 
-    /// Parses the body as JSON; errors quote nothing from it, since it may hold a secret.
+    /// Parses the body as JSON; errors quote nothing from it, since it may hold a secret. The parser copies a string with escapes and
+    /// does not erase the copy, so only that of a slash is accepted, which no value has.
     ///
     /// # Errors
     /// `malformed-request`.
     pub fn secret_json<T: DeserializeOwned>(&self) -> Result<T, HttpProblem> {
+        if self.bytes.windows(2).any(|pair| pair != b"\\/" && pair.starts_with(b"\\")) {
+            let detail = "a body with a secret has no escapes in its strings";
+            return Err(self.audience.problem(ReasonCode::MalformedRequest, detail));
+        }
         self.parse().map_err(|error| {
             let place = format!("malformed at line {}, column {}", error.line(), error.column());
             self.audience.problem(ReasonCode::MalformedRequest, place)
@@ -205,16 +210,20 @@ impl BodyReader {
         let room = self.length.unwrap_or(self.limits.size).max(self.opening.len());
         let permit =
             self.admission.body(self.client.network, room).map_err(|reason| self.turned_away(reason))?;
-        let mut bytes = Vec::with_capacity(self.length.unwrap_or_default().max(self.opening.len()));
-        bytes.append(&mut self.opening);
+        // All of the room at once, since a vector that grows leaves copies behind. From here on the bytes are erased in any case.
+        let bytes = Vec::with_capacity(room);
+        let mut body = Body { bytes, audience: self.limits.audience, room: Arc::new(permit) };
+        body.bytes.extend_from_slice(&self.opening);
+        self.forget_opening();
         if let Some(connection) = &self.connection {
-            connection.consumed(bytes.len());
+            connection.consumed(body.bytes.len());
         }
         while let Some(mut chunk) = self.chunk().await? {
-            if bytes.len().saturating_add(chunk.len()) > room {
+            if body.bytes.len().saturating_add(chunk.len()) > room {
+                self.forget(&mut chunk);
                 return Err(self.problem(ReasonCode::RequestTooLarge));
             }
-            bytes.extend_from_slice(&chunk);
+            body.bytes.extend_from_slice(&chunk);
             if let Some(connection) = &self.connection {
                 connection.consumed(chunk.len());
             }
@@ -223,17 +232,18 @@ impl BodyReader {
         if let Some(connection) = &self.connection {
             connection.body_ended();
         }
-        Ok(Body { bytes, audience: self.limits.audience, room: Arc::new(permit) })
+        Ok(body)
     }
 
     /// Receives and drops what is in flight for a moment: a client that is still sending would otherwise see
     /// a connection reset instead of the answer. Stops after a limit of bytes, of time, or at a pause.
     pub async fn discard(mut self) {
         let end = self.deadline.min(Instant::now() + DISCARD);
-        let opening = std::mem::take(&mut self.opening);
-        let mut left = DISCARD_BYTES.saturating_sub(opening.len());
+        let opened = self.opening.len();
+        self.forget_opening();
+        let mut left = DISCARD_BYTES.saturating_sub(opened);
         if let Some(connection) = &self.connection {
-            connection.consumed(opening.len());
+            connection.consumed(opened);
         }
         while left > 0 {
             self.deadline = end.min(Instant::now() + DISCARD_PAUSE);
@@ -273,6 +283,13 @@ impl BodyReader {
             let bytes: &mut BytesMut = &mut bytes;
             bytes[..].zeroize();
         }
+    }
+
+    fn forget_opening(&mut self) {
+        if self.limits.audience == Audience::Operators {
+            self.opening.zeroize();
+        }
+        self.opening = Vec::new();
     }
 
     fn problem(&self, code: ReasonCode) -> HttpProblem {

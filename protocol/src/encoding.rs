@@ -192,6 +192,11 @@ pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
     BASE64URL.decode(text).ok()
 }
 
+/// The same into an empty vector, which holds what was decoded so far if the rest is not canonical. Nothing is left elsewhere.
+pub fn decode_base64url(text: &str, bytes: &mut Vec<u8>) -> Option<()> {
+    BASE64URL.decode_vec(text, bytes).ok()
+}
+
 /// With the instructions of this CPU: evidence is mostly base64url.
 static BASE64URL: LazyLock<Simd> = LazyLock::new(|| Simd::url_safe(NO_PAD));
 

@@ -1,8 +1,13 @@
 //! `/v1/secrets`. No answer carries a value.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use vouchsafe_policy::Purpose;
-use vouchsafe_protocol::{Bytes, ObjectName, SecretPath};
+use vouchsafe_protocol::encoding::{decode_base64url, to_base64url};
+use vouchsafe_protocol::secret::SecretSizeError;
+use vouchsafe_protocol::{ObjectName, PlaintextSecret, SecretPath};
+use zeroize::Zeroizing;
 
 pub use vouchsafe_keystore::registry::{SecretSummary, VersionState, VersionSummary};
 
@@ -14,7 +19,61 @@ pub struct ShowSecret {
     pub path: SecretPath,
 }
 
-/// `put`: a secret, or a new version of it. The value is never printed: `Debug` shows its length.
+/// A secret in base64url, on its way to the broker. It is erased when it is dropped, and `Debug` shows nothing of it.
+pub struct SecretValue(Zeroizing<Vec<u8>>);
+
+impl SecretValue {
+    /// Takes ownership of the bytes.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The secret, without a copy of it.
+    ///
+    /// # Errors
+    /// [`SecretSizeError`].
+    pub fn into_secret(mut self) -> Result<PlaintextSecret, SecretSizeError> {
+        PlaintextSecret::new(std::mem::take(&mut *self.0))
+    }
+}
+
+impl fmt::Debug for SecretValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretValue([REDACTED])")
+    }
+}
+
+impl Serialize for SecretValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&Zeroizing::new(to_base64url(&self.0)))
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = SecretValue;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string of base64url without padding")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SecretValue, E> {
+                // Erased also if the text turns out to be invalid.
+                let mut bytes = Zeroizing::new(Vec::new());
+                match decode_base64url(text, &mut bytes) {
+                    Some(()) => Ok(SecretValue(bytes)),
+                    None => Err(E::custom("not base64url without padding")),
+                }
+            }
+        }
+        deserializer.deserialize_str(Visitor)
+    }
+}
+
+/// `put`: a secret, or a new version of it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PutSecret {
@@ -26,7 +85,7 @@ pub struct PutSecret {
     /// The policy that guards it, of its own namespace or of `shared`.
     pub policy: ObjectName,
     /// At most [`MAX_SECRET`](vouchsafe_protocol::limits::MAX_SECRET) bytes.
-    pub value: Bytes,
+    pub value: SecretValue,
 }
 
 /// `generate`: a value that no operator ever sees.

@@ -7,15 +7,14 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use vouchsafe_policy::Purpose;
 use vouchsafe_protocol::limits::MAX_SECRET;
-use vouchsafe_protocol::{Bytes, ObjectName, SecretPath};
-use zeroize::Zeroize as _;
+use vouchsafe_protocol::{ObjectName, SecretPath};
 
 use super::client::Connection;
 use super::failure::Failure;
 use super::output;
 use crate::api::secrets::{
-    ChangeVersion, GenerateSecret, PutSecret, SecretSummary, SecretVersion, SetPolicy, ShowSecret,
-    VersionSummary,
+    ChangeVersion, GenerateSecret, PutSecret, SecretSummary, SecretValue, SecretVersion, SetPolicy,
+    ShowSecret, VersionSummary,
 };
 use crate::clock;
 
@@ -99,10 +98,8 @@ impl Secret {
         let client = self.connection.open()?;
         match self.action {
             Action::Put { new: New { path, policy, purpose }, from } => {
-                let value = Bytes(output::read_input(&from, MAX_SECRET)?);
-                let mut put = PutSecret { path, purpose, policy, value };
-                let answer = client.post("/v1/secrets/put", &put);
-                put.value.0.zeroize();
+                let value = SecretValue::new(output::read_input(&from, MAX_SECRET)?);
+                let answer = client.post("/v1/secrets/put", &PutSecret { path, purpose, policy, value });
                 output::show(json, answer?, stored)
             }
             Action::Generate { new: New { path, policy, purpose }, per_instance, length } => {

@@ -1,3 +1,4 @@
+mod memory;
 mod numbers;
 mod pages;
 mod strangers;

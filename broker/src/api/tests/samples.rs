@@ -35,8 +35,8 @@ use crate::api::operators::{AddedOperator, NewOperator, Operator, OperatorRole, 
 use crate::api::policies::{ChangedDecision, CheckedPolicy, ListedPolicy, PolicyDiff, PolicyDiffRequest};
 use crate::api::readiness::{Readiness, Reason};
 use crate::api::secrets::{
-    ChangeVersion, GenerateSecret, PutSecret, SecretSummary, SecretVersion, SetPolicy, ShowSecret,
-    VersionState, VersionSummary,
+    ChangeVersion, GenerateSecret, PutSecret, SecretSummary, SecretValue, SecretVersion, SetPolicy,
+    ShowSecret, VersionState, VersionSummary,
 };
 use crate::api::volumes::{ListVolumes, NameVolume, Volume, VolumeId, VolumePage};
 
@@ -66,7 +66,7 @@ const INSTANCE: &str = "620438545889/4567890123456789012";
 
 samples! {
     ShowSecret = [Self { path: path() }];
-    PutSecret = [Purpose::App, Purpose::Disk].map(|purpose| Self { path: path(), purpose, policy: name(), value: bytes() });
+    PutSecret = [Purpose::App, Purpose::Disk].map(|purpose| Self { path: path(), purpose, policy: name(), value: value() });
     GenerateSecret = [Self { path: path(), purpose: Purpose::App, policy: name(), per_instance: false, length: 32 }];
     SecretVersion = [Self { path: path(), version: 1 }];
     SetPolicy = [Self { path: path(), policy: name() }];
@@ -187,6 +187,10 @@ fn name() -> ObjectName {
 
 fn text() -> String {
     "text".to_owned()
+}
+
+fn value() -> SecretValue {
+    SecretValue::new(vec![0, 255])
 }
 
 fn bytes() -> Bytes {

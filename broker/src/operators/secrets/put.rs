@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use vouchsafe_keystore::registry::NewVersion;
-use vouchsafe_protocol::{PlaintextSecret, ReasonCode};
+use vouchsafe_protocol::ReasonCode;
 
 use crate::api::secrets::{PutSecret, SecretVersion};
 use crate::broker::Broker;
@@ -18,7 +18,8 @@ pub(super) async fn post(
 ) -> Result<HttpResponse, HttpProblem> {
     let PutSecret { path, purpose, policy, value } = body.secret_json()?;
     let permit = principal.authorize(Act::ManageSecrets, path.namespace())?;
-    let secret = PlaintextSecret::new(value.0)
+    let secret = value
+        .into_secret()
         .map_err(|error| HttpProblem::for_operator(ReasonCode::InvalidObject, error.to_string()))?;
     let new = NewVersion { path: &path, purpose, policy: &policy };
     let version = broker.keystore.put_secret(principal.by(&permit), new, &secret).await?;
