@@ -43,6 +43,8 @@ pub(crate) enum TryError {
 pub(crate) struct Try {
     tries: Arc<Tries>,
     nonce: Nonce,
+    /// Whether there was room in the table.
+    counted: bool,
     refused: AtomicBool,
 }
 
@@ -70,7 +72,8 @@ impl Tries {
             // Better some challenges that are not counted than honest VMs without a key.
             None => {}
         }
-        Ok(Try { tries: Arc::clone(self), nonce, refused: AtomicBool::new(false) })
+        let counted = table.tried.contains_key(&nonce);
+        Ok(Try { tries: Arc::clone(self), nonce, counted, refused: AtomicBool::new(false) })
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -100,6 +103,9 @@ impl Try {
 
 impl Drop for Try {
     fn drop(&mut self) {
+        if !self.counted {
+            return;
+        }
         let mut table = self.tries.table();
         let Some(tried) = table.tried.get_mut(&self.nonce) else { return };
         tried.in_flight = false;
