@@ -74,6 +74,8 @@ vouchsafe_configuration() {
     local file
     [[ -f /etc/vouchsafe/guest.toml ]] || vouchsafe_fail "crypttab names the socket, and there is no /etc/vouchsafe/guest.toml"
     inst_simple /etc/vouchsafe/guest.toml
+    # Measured, and root's: a mode of the running system is no reason to refuse it in the initrd.
+    chmod go-w "$initdir/etc/vouchsafe/guest.toml"
     for file in /etc/vouchsafe/*.pem; do
         [[ -f $file ]] || continue
         if grep -q 'PRIVATE KEY' "$file"; then
@@ -81,6 +83,7 @@ vouchsafe_configuration() {
             continue
         fi
         inst_simple "$file"
+        chmod go-w "$initdir$file"
     done
 }
 
