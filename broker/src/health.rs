@@ -96,21 +96,23 @@ async fn storage(broker: &Broker) -> Option<Reason> {
 async fn clock_reason(broker: &Broker) -> Option<Reason> {
     let floor = broker.keystore.nonce_floor().await.unwrap_or(UnixTime(0));
     let next = clock::now().plus(broker.config().challenge_ttl.as_secs());
-    let fault = clock_fault(broker.clock.clock(), next, floor)?;
+    let (reason, fault) = clock_fault(broker.clock.clock(), next, floor)?;
     tracing::warn!(event = "broker.clock_stepped", spent_until = clock::human(floor), "{fault}");
-    Some(Reason::ClockStepped)
+    Some(reason)
 }
 
 /// What is wrong with the clock, if a challenge issued by it would expire at `next` and those up to `floor` are spent.
-fn clock_fault(clock: Clock, next: UnixTime, floor: UnixTime) -> Option<&'static str> {
+fn clock_fault(clock: Clock, next: UnixTime, floor: UnixTime) -> Option<(Reason, &'static str)> {
     if next <= floor {
-        return Some("the clock is behind challenges that were spent: nothing is released until it is right");
+        let fault = "the clock is behind challenges that were spent: nothing is released until it is right";
+        return Some((Reason::ClockBehind, fault));
     }
     match clock {
         Clock::Steady => None,
-        Clock::Stepped => Some(
+        Clock::Stepped => Some((
+            Reason::ClockStepped,
             "the clock was set since the start: spent nonces are kept; once it is right, restart the broker",
-        ),
+        )),
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Readiness {
     /// The status of the response is 200 when true, otherwise 503.
     pub ready: bool,
-    /// Why not. [`Reason::Overloaded`] alone does not make the broker unready.
+    /// Why not. [`Reason::Overloaded`] and [`Reason::ClockStepped`] alone do not make the broker unready.
     pub reasons: Vec<Reason>,
     /// Seconds since the probe; `None` before the first one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,8 +32,10 @@ pub enum Reason {
     /// An earlier version stored guardrails that this one cannot read, so every release is denied. Put new ones,
     /// or restore the shipped ones, with `vouchsafe guardrails`.
     GuardrailsUnreadable,
-    /// The system clock was set since the broker was started, or it is behind the challenges that were spent, so that no
-    /// grant can be recorded. Restart the broker once the clock is right.
+    /// The system clock is behind the challenges that were spent, so that no grant can be recorded.
+    ClockBehind,
+    /// The system clock was set since the broker was started. Spent nonces are kept until the broker is restarted, which it should be
+    /// once the clock is right; it serves meanwhile.
     ClockStepped,
     /// The broker has reached its limit of concurrent releases. This passes, and an anonymous client can
     /// cause it, so it is reported without making the broker unready.
@@ -44,13 +46,14 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::DiskAlmostFull,
         Self::StorageFailed,
         Self::LogHeadInvalid,
         Self::GrantsFailed,
         Self::CrlsMissing,
         Self::GuardrailsUnreadable,
+        Self::ClockBehind,
         Self::ClockStepped,
         Self::Overloaded,
         Self::ProbeOverdue,
@@ -59,6 +62,6 @@ impl Reason {
     /// Whether the reason makes the broker unready.
     #[must_use]
     pub const fn makes_unready(self) -> bool {
-        !matches!(self, Self::Overloaded)
+        !matches!(self, Self::Overloaded | Self::ClockStepped)
     }
 }

@@ -62,10 +62,14 @@ fn t05_a_clock_that_was_set_or_is_behind_spent_challenges_is_a_reason() {
     assert_eq!(clock_fault(Clock::Steady, now, floor), None);
     assert_eq!(clock_fault(Clock::Steady, now, UnixTime(now.0 - 1)), None);
     for clock in [Clock::Steady, Clock::Stepped] {
-        assert!(clock_fault(clock, now, now).is_some_and(|fault| fault.contains("is behind challenges")));
+        assert!(clock_fault(clock, now, now).is_some_and(|(reason, fault)| reason == Reason::ClockBehind
+            && reason.makes_unready()
+            && fault.contains("is behind challenges")));
     }
     assert!(
-        clock_fault(Clock::Stepped, now, floor).is_some_and(|fault| fault.contains("restart the broker"))
+        clock_fault(Clock::Stepped, now, floor).is_some_and(|(reason, fault)| reason == Reason::ClockStepped
+            && !reason.makes_unready()
+            && fault.contains("restart the broker"))
     );
 }
 
