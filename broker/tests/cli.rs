@@ -324,6 +324,11 @@ fn sighup_takes_new_certificates_and_says_what_it_did() {
     let made = vouchsafe().args(["init", "--data"]).arg(other.path().join("data")).output().expect("runs");
     assert!(made.status.success(), "{}", text(&made.stderr));
     let tls = |name: &str| (other.path().join("data/tls").join(name), broker.path("data/tls").join(name));
+    // This operator names the file of the CA.
+    let file = broker.path(".config/vouchsafe/operator.toml");
+    let mut operator: toml::Table = fs::read_to_string(&file).expect("read").parse().expect("TOML");
+    operator.insert("ca".to_owned(), broker.path("data/tls/ca.pem").display().to_string().into());
+    fs::write(&file, operator.to_string()).expect("written");
     // A key alone does not fit: everything stays, and the operator still gets in.
     let old_key = fs::read(broker.path("data/tls/key.pem")).expect("read");
     fs::copy(tls("key.pem").0, tls("key.pem").1).expect("copied");

@@ -24,7 +24,7 @@ use crate::tls;
 /// The broker to connect to, and the operator's credentials.
 #[derive(Debug, Args)]
 pub(super) struct Connection {
-    /// Operator file (TOML: server, ca, token); default: ~/.config/vouchsafe/operator.toml. It must belong to
+    /// Operator file (TOML: server, ca as PEM or file, token); default: ~/.config/vouchsafe/operator.toml. It must belong to
     /// you or root, and no other user may be able to read it.
     #[arg(long, value_name = "FILE", global = true)]
     operator: Option<PathBuf>,
@@ -44,14 +44,21 @@ pub(super) struct Connection {
 #[serde(deny_unknown_fields)]
 struct OperatorFile {
     server: String,
-    ca: PathBuf,
+    /// The certificates themselves, or the file that has them.
+    ca: String,
     token: String,
+}
+
+/// The CA of a server: PEM, and the file that it comes from.
+struct Ca {
+    pem: String,
+    file: PathBuf,
 }
 
 /// A token, and the server that it is for.
 struct Credential {
     server: String,
-    ca: PathBuf,
+    ca: Ca,
     token: Zeroizing<String>,
 }
 
@@ -59,7 +66,7 @@ struct Credential {
 pub(super) struct Client {
     agent: Agent,
     server: String,
-    ca: PathBuf,
+    ca: String,
     authorization: Zeroizing<String>,
 }
 
@@ -74,7 +81,7 @@ impl Connection {
             (None, Some(server), Some(ca), Some(token_file)) => {
                 let token = trusted_file::read_private(token_file)?;
                 let token = Zeroizing::new(token.trim().to_owned());
-                Ok(Credential { server: server.clone(), ca: ca.clone(), token })
+                Ok(Credential { server: server.clone(), ca: Ca::read(ca)?, token })
             }
             (Some(file), None, None, None) => credential_of(file),
             (None, None, None, None) => credential_of(&default_file()?),
@@ -92,7 +99,11 @@ fn credential_of(path: &Path) -> Result<Credential, Failure> {
         // The parser shows the line, which may be the one with the token.
         Failure::file(path, format!("not an operator file (server, ca, token): {}", error.message()))
     })?;
-    let ca = path.parent().unwrap_or(Path::new("")).join(file.ca);
+    let ca = if file.ca.contains(BEGIN) {
+        Ca { pem: file.ca, file: path.to_owned() }
+    } else {
+        Ca::read(&path.parent().unwrap_or(Path::new("")).join(file.ca))?
+    };
     Ok(Credential { server: file.server, ca, token: Zeroizing::new(file.token) })
 }
 
@@ -107,16 +118,25 @@ fn in_home(home: Option<PathBuf>) -> Result<PathBuf, Failure> {
     if home.is_some() && default.exists() { Ok(default) } else { Err(Failure::NoOperatorFile { default }) }
 }
 
-/// An operator file with this token for the given server and CA.
-pub(super) fn operator_file(server: &str, ca: &Path, token: &str) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::with_capacity(1024));
+/// An operator file with this token for the given server and CA (PEM), complete in itself: it can be moved to another machine.
+pub(super) fn operator_file(server: &str, ca: &str, token: &str) -> Zeroizing<String> {
+    // With room for all of it, so that no copy of the token stays behind.
+    let mut text = Zeroizing::new(String::with_capacity(2 * ca.len() + 1024));
     text.push_str("# Operator file of `vouchsafe`: --operator FILE, or ~/.config/vouchsafe/operator.toml. Keep it private.\n");
-    for (key, value) in [("server", server), ("ca", &ca.to_string_lossy()), ("token", token)] {
+    for (key, value) in [("server", server), ("ca", ca), ("token", token)] {
         let mut value = toml::Value::String(value.to_owned()).to_string();
         text.extend([key, " = ", &value, "\n"]);
         value.zeroize();
     }
     text
+}
+
+impl Ca {
+    fn read(file: &Path) -> Result<Self, Failure> {
+        let pem = String::from_utf8(trusted_file::read_unwritable(file)?);
+        let pem = pem.map_err(|_| Failure::file(file, "not a PEM file"))?;
+        Ok(Self { pem, file: file.to_owned() })
+    }
 }
 
 impl Client {
@@ -127,7 +147,7 @@ impl Client {
         if !https {
             return Err(Failure::Usage(format!("{server} is not an https:// URL")));
         }
-        let roots = tls::certificates_in(&ca, &trusted_file::read_unwritable(&ca)?)
+        let roots = tls::certificates_in(&ca.file, ca.pem.as_bytes())
             .map_err(|error| Failure::Usage(error.to_string()))?;
         let config = http::pinned(&roots)
             .timeout_global(Some(TIMEOUT))
@@ -136,15 +156,14 @@ impl Client {
         Ok(Self {
             agent: config.into(),
             server: server.trim_end_matches('/').to_owned(),
-            ca,
+            ca: ca.pem,
             authorization: Zeroizing::new(format!("Bearer {}", token.as_str())),
         })
     }
 
     /// An operator file for another operator of this server.
-    pub(super) fn operator_file(&self, token: &str) -> Result<Zeroizing<String>, Failure> {
-        let ca = std::fs::canonicalize(&self.ca).map_err(|error| Failure::file(&self.ca, error))?;
-        Ok(operator_file(&self.server, &ca, token))
+    pub(super) fn operator_file(&self, token: &str) -> Zeroizing<String> {
+        operator_file(&self.server, &self.ca, token)
     }
 
     /// Sends a GET. `query` is a query type of [`crate::api`], or `()`.
@@ -229,6 +248,8 @@ fn unreachable(url: &str, error: &ureq::Error) -> Failure {
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_ANSWER: u64 = 64 * 1024 * 1024;
+/// In every PEM file with certificates, and in no path.
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 
 #[cfg(test)]
 mod tests {

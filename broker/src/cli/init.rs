@@ -93,7 +93,7 @@ impl Init {
         let config = data.join("broker.toml");
         created.write(&config, self.config(&data, &tls).as_bytes())?;
         let operator_file = data.join("operator.toml");
-        created.write(&operator_file, self.operator_file(&tls.operators, &token).as_bytes())?;
+        created.write(&operator_file, self.operator_file(&tls.operators, &token)?.as_bytes())?;
         let guest_folder = self.guest_folder(&data, &tls.guests, identity, &mut created)?;
         let ca = tls.guests.ca;
         let made = Made { identity, config, ca, guest_folder, operator_file, token_file };
@@ -233,9 +233,10 @@ impl Init {
         self.hosts().iter().map(url).collect()
     }
 
-    fn operator_file(&self, tls: &Tls, token: &OperatorToken) -> Zeroizing<String> {
+    fn operator_file(&self, tls: &Tls, token: &OperatorToken) -> Result<Zeroizing<String>, Failure> {
         let server = format!("https://{}:{}", self.operators_host().authority(), self.operators.port());
-        client::operator_file(&server, &tls.ca, token.expose())
+        let ca = fs::read_to_string(&tls.ca).map_err(|error| Failure::file(&tls.ca, error))?;
+        Ok(client::operator_file(&server, &ca, token.expose()))
     }
 
     /// The files for a VM's /etc/vouchsafe.

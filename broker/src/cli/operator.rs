@@ -95,8 +95,7 @@ impl OperatorCommand {
 /// The answer has the only copy of the token: if the file cannot be written, the token is printed.
 fn write(client: &Client, json: bool, added: Value, file: &Path) -> Result<ExitCode, Failure> {
     let AddedOperator { name, token: secret } = output::read_answer(added.clone())?;
-    let written = client.operator_file(&secret).and_then(|text| output::write_private(file, text.as_bytes()));
-    if let Err(failure) = written {
+    if let Err(failure) = output::write_private(file, client.operator_file(&secret).as_bytes()) {
         output::note(&format!("vouchsafe: {failure}"));
         return output::show(json, added, token);
     }

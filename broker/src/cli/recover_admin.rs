@@ -87,12 +87,13 @@ impl RecoverAdmin {
         }
     }
 
-    fn ca(&self, config: &BrokerConfig) -> Result<PathBuf, Failure> {
+    /// The CA of the operators' listener, PEM.
+    fn ca(&self, config: &BrokerConfig) -> Result<String, Failure> {
         let given = self.ca.clone().or_else(|| made_by_init(&config.operators.certificate));
         let ca = given.ok_or_else(|| {
             Failure::Usage("give the CA of the operators' TLS certificate with --ca FILE".to_owned())
         })?;
-        fs::canonicalize(&ca).map_err(|error| Failure::file(&ca, error))
+        fs::read_to_string(&ca).map_err(|error| Failure::file(&ca, error))
     }
 
     fn human(&self) -> String {

@@ -4,7 +4,7 @@
 //! log. A network that has used up its failures is answered 429 before the database is asked. A token that was
 //! valid before, in this process, is recognised by its digest and still goes to the database, which alone decides:
 //! an operator who shares an address with a stranger keeps working. A token that is first used while its network
-//! is limited has to wait for some seconds.
+//! is limited competes with the guesses for one look at the database every few seconds.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};

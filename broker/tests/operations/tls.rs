@@ -41,9 +41,18 @@ fn an_old_certificate_is_renewed_and_the_ca_that_everyone_has_stays() {
     let (mut process, log) = logged(command);
     assert!(log.iter().any(|line| line.contains("tls.renewed")));
     assert!(ends_at(&tls.join("certificate.pem")).since(clock::now()) > 360 * 86_400);
-    // It is in use, and the operators' tool has the first CA.
+    // It is in use, and the operators' tool has the first CA: an operator file has the certificate itself, or its file's name.
+    let file = data.join("operator.toml");
+    let mut operator: toml::Table = fs::read_to_string(&file).expect("read").parse().expect("TOML");
+    assert!(
+        operator["ca"].as_str().is_some_and(|ca| ca.contains("BEGIN CERTIFICATE")),
+        "{:?}",
+        operator["ca"]
+    );
+    operator.insert("ca".to_owned(), "tls/ca.pem".into());
+    fs::write(&file, operator.to_string()).expect("written");
     let mut list = vouchsafe();
-    list.args(["secret", "list", "--operator"]).arg(data.join("operator.toml"));
+    list.args(["secret", "list", "--operator"]).arg(file);
     let output = list.output().expect("runs");
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(fs::read_to_string(tls.join("ca.pem")).expect("read"), old.ca);

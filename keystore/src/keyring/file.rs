@@ -52,7 +52,7 @@ pub enum KeyringFileError {
         mode: u32,
     },
     /// It belongs to another user.
-    #[error("keyring {} belongs to user {uid}: run the broker as that user or chown the file", path.display())]
+    #[error("keyring {} belongs to user {uid}: run this as that user, such as with `runuser -u USER -- vouchsafe …`", path.display())]
     Owner {
         /// The file.
         path: PathBuf,
