@@ -165,7 +165,7 @@ impl Baseline {
             ReferenceComponent::Grub => self.grub.contains(&digest),
             ReferenceComponent::Uki => self.uki.contains(&digest),
             ReferenceComponent::KernelImage => as_today(&self.kernel_image),
-            ReferenceComponent::Configuration => self.configuration.contains(&digest),
+            ReferenceComponent::Configuration => self.reads_before_kernel(&digest),
             ReferenceComponent::Kernel => self.kernel.contains(&digest),
             ReferenceComponent::Initrd => self.initrd.contains(&digest),
             ReferenceComponent::GrubCommand { text } => self.grub_commands.contains(text),

@@ -89,6 +89,12 @@ impl Baseline {
         Ok(())
     }
 
+    /// Whether GRUB may read a file with this digest before the kernel. What is foretold does not tell the environment block from
+    /// other files, and a digest is listed once.
+    pub(super) fn reads_before_kernel(&self, digest: &LogDigest) -> bool {
+        self.configuration.contains(digest) || self.grubenv.contains(digest)
+    }
+
     pub(super) fn allow(&mut self, event: &ReferenceEvent) {
         let digest = LogDigest::from(event.digest);
         // Whether the kernel is measured as an application, and whether its EFI stub measures its input,
@@ -103,7 +109,8 @@ impl Baseline {
             ReferenceComponent::Grub => insert(&mut self.grub, digest),
             ReferenceComponent::Uki => insert(&mut self.uki, digest),
             ReferenceComponent::KernelImage => as_today(&mut self.kernel_image),
-            ReferenceComponent::Configuration => insert(&mut self.configuration, digest),
+            ReferenceComponent::Configuration if self.reads_before_kernel(&digest) => {}
+            ReferenceComponent::Configuration => self.configuration.push(digest),
             ReferenceComponent::Kernel => insert(&mut self.kernel, digest),
             ReferenceComponent::Initrd => insert(&mut self.initrd, digest),
             ReferenceComponent::GrubCommand { text } => insert(&mut self.grub_commands, text.clone()),
