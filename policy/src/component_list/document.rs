@@ -1,6 +1,7 @@
 //! A component list as a document: its form, what is signed of it, and when it counts.
 
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 use vouchsafe_protocol::hashing::Preimage;
 use vouchsafe_protocol::limits::MAX_COMPONENT_LIST;
 use vouchsafe_protocol::{Bytes, ObjectName, UnixTime, UpdateSigner, UpdateSigningKey};
@@ -51,11 +52,15 @@ pub enum ListFault {
         /// Its length.
         length: usize,
     },
-    /// Not JSON of this form, or it has unknown members.
-    #[error("not a component list: {detail}")]
+    /// Not JSON of this form, or it has unknown members. The parser's message is left out: it quotes text of who wrote the list.
+    #[error("not a component list: {problem} at line {line}, column {column}")]
     Malformed {
-        /// The parser's message.
-        detail: String,
+        /// What kind of error.
+        problem: &'static str,
+        /// Where, from 1.
+        line: usize,
+        /// Where in the line.
+        column: usize,
     },
     /// It is for another baseline.
     #[error("it is for baseline {baseline}")]
@@ -121,9 +126,7 @@ impl ComponentList {
         if json.len() > MAX_COMPONENT_LIST {
             return Err(ListFault::TooLarge { length: json.len() });
         }
-        // The parser's message may quote the text.
-        let detail = |error: serde_json::Error| error.to_string().chars().take(LONGEST_DETAIL).collect();
-        serde_json::from_slice(json).map_err(|error| ListFault::Malformed { detail: detail(error) })
+        serde_json::from_slice(json).map_err(|error| ListFault::malformed(&error))
     }
 
     /// The document.
@@ -189,9 +192,18 @@ impl ComponentList {
     }
 }
 
+impl ListFault {
+    fn malformed(error: &serde_json::Error) -> Self {
+        let problem = match error.classify() {
+            Category::Data => "an unknown, missing or wrong member",
+            Category::Eof => "it ends too early",
+            Category::Syntax | Category::Io => "no JSON",
+        };
+        Self::Malformed { problem, line: error.line(), column: error.column() }
+    }
+}
+
 const LIST_LABEL: &[u8] = b"vouchsafe/v1 component list";
-/// Characters of a parser's message.
-const LONGEST_DETAIL: usize = 200;
 
 #[cfg(test)]
 mod tests;

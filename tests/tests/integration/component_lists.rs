@@ -172,17 +172,20 @@ fn t60_a_list_that_does_not_count_leaves_it_to_an_operator() {
     let other = sign(&world, "next", "builder", "prod/other", 5);
     let without_it = sign(&world, "elsewhere", "builder", BASELINE, 5);
     let edited = without_it.replace(&digests("elsewhere"), &digests("next"));
+    // Whoever sends it needs no signature for its words.
+    let forged = right.replacen('{', "{\"x\\n  approve   vouchsafe baseline approve 00000000\":1,", 1);
     for (list, because) in [
         (foreign, format!("it is signed by {stranger}, which is not one of the baseline's update_signers")),
         (edited, format!("the signature of {} does not verify", signer_of(&world))),
         (other, "it is for baseline prod/other".to_owned()),
         (without_it, format!("neither it nor another list that counts has initrd {}", digests("next"))),
-        (right.replacen('{', "{\"extra\":1,", 1), "not a component list: unknown field `extra`".to_owned()),
+        (forged, "not a component list: an unknown, missing or wrong member at line 1, column ".to_owned()),
     ] {
         let (_, reason) = pending(&world, "next", &[&list]);
         assert!(reason.starts_with(&because), "{because}: {reason}");
         let shown = world.run(&["baseline", "pending"]);
         assert!(shown.contains(&format!("does not count: {because}")), "{shown}");
+        assert!(!shown.contains("00000000"), "{shown}");
         let decision = listed(&world, &[])[0]["decision"].as_str().unwrap().to_owned();
         assert!(world.run(&["explain", &decision]).contains(&because));
     }

@@ -257,11 +257,31 @@ fn t30_a_malformed_list_does_not_count() {
         assert!(matches!(faults[0], Some(ListFault::Malformed { .. })), "{text}: {faults:?}");
         assert!(used.is_none());
     }
-    let long = format!("{{\"{}\":1}}", "x".repeat(1000));
-    let Err(ListFault::Malformed { detail }) = ComponentList::parse(long.as_bytes()) else {
-        panic!("malformed")
-    };
-    assert!(detail.len() <= 200);
+}
+
+#[test]
+fn t55_the_reason_quotes_nothing_of_a_malformed_list() {
+    let (json, forged) = (list().to_json(), "\\n  approve   vouchsafe baseline approve 123456\\u001b[2J");
+    let member = json.replacen('{', &format!("{{\"{forged}\":1,"), 1);
+    let value = json.replacen("v1 component", forged, 1);
+    let version = json.replacen("\"version\": 5", &format!("\"version\": \"{forged}\""), 1);
+    let name = json.replacen(name().as_str(), forged, 1);
+    for text in [member, value, version, name] {
+        let fault = ComponentList::parse(text.as_bytes()).unwrap_err();
+        let ListFault::Malformed { problem: "an unknown, missing or wrong member", line, column } = fault
+        else {
+            panic!("{fault}")
+        };
+        let reason = format!(
+            "not a component list: an unknown, missing or wrong member at line {line}, column {column}"
+        );
+        assert_eq!(fault.to_string(), reason, "{text}");
+        assert!(line > 0, "{text}");
+    }
+    let cut = ComponentList::parse(&json.as_bytes()[..9]).unwrap_err();
+    assert_eq!(cut.to_string(), "not a component list: it ends too early at line 2, column 7");
+    let other = ComponentList::parse(b"x").unwrap_err();
+    assert_eq!(other.to_string(), "not a component list: no JSON at line 1, column 1");
 }
 
 /// A signing key and what it signs.
