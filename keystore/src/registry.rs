@@ -37,6 +37,6 @@ pub use documents::types::{Document, DocumentError, DocumentKind, DocumentSummar
 pub use error::{PolicyFindings, RegisterError};
 pub(crate) use handle::Registry;
 pub use open::OpenError;
-pub use proposals::{KeepOldFor, ProposalError, Proposed};
+pub use proposals::{DecidedBefore, KeepOldFor, ProposalError, Proposed};
 pub use secrets::types::{NewVersion, SecretError, SecretSummary, VersionState, VersionSummary};
 pub use volumes::{ForgetError, VolumeFilter};

@@ -68,7 +68,9 @@ impl From<ProposalError> for HttpProblem {
         let code = match error {
             ProposalError::Register(error) => return error.into(),
             ProposalError::Unknown { .. } => ReasonCode::NotFound,
-            ProposalError::Approved { .. } | ProposalError::Rejected { .. } => ReasonCode::Conflict,
+            ProposalError::Approved { .. }
+            | ProposalError::Rejected { .. }
+            | ProposalError::DecidedBefore(_) => ReasonCode::Conflict,
             ProposalError::Unreadable { .. } | ProposalError::Update { .. } => ReasonCode::InvalidObject,
         };
         Self::for_operator(code, error.to_string())

@@ -40,6 +40,16 @@ pub enum RegisterError {
         /// When it expired.
         ends_at: UnixTime,
     },
+    /// Component lists that do not count any more would count again.
+    #[error(
+        "with this version of baseline {name}, older component lists would count again: set update_version to at least {least}"
+    )]
+    LowersUpdateVersion {
+        /// The baseline.
+        name: ObjectName,
+        /// The `update_version` in force.
+        least: u32,
+    },
     /// The guardrails omit or change shipped rules, and the operator did not name these.
     #[error("{}", drops(rules))]
     DropsShippedRules {

@@ -3,10 +3,15 @@
 //! The column by which records are found is checked when a record is read, so an edited one is noticed by whoever
 //! reads the log; until then it can hide a proposal, as with every filter of the log.
 
+mod decided;
+
 use sqlx::{QueryBuilder, Row as _};
 use vouchsafe_policy::{Baseline, BaselineError, KeepOld, SignedApproval, UpdateError};
+use vouchsafe_protocol::reference_values::ReferenceEvent;
 use vouchsafe_protocol::{ObjectName, ProposalId, UnixTime};
 
+pub use self::decided::DecidedBefore;
+pub(crate) use self::decided::decided_before;
 use super::change::{APPROVE, Actor, Authorized};
 use super::documents::put_version;
 use super::documents::types::{DocumentError, DocumentKind};
@@ -40,7 +45,9 @@ pub enum ProposalError {
         proposal: BaselineProposalId,
     },
     /// It has been approved.
-    #[error("proposal {proposal} has been approved: to withdraw it, put a new version of the baseline")]
+    #[error(
+        "proposal {proposal} has been approved: to withdraw it, put a version of the baseline without it; no list approves it again"
+    )]
     Approved {
         /// The proposal.
         proposal: BaselineProposalId,
@@ -51,6 +58,9 @@ pub enum ProposalError {
         /// The proposal.
         proposal: BaselineProposalId,
     },
+    /// Signed lists would approve what was decided before.
+    #[error(transparent)]
+    DecidedBefore(#[from] DecidedBefore),
     /// The stored baseline cannot be read by this version.
     #[error("baseline {name} cannot be read by this version of the broker: {error}")]
     Unreadable {
@@ -188,7 +198,10 @@ impl Registry {
             (ProposalStatus::Rejected, By::Lists(_)) => {
                 return Err(ProposalError::Rejected { proposal: proposal.clone() });
             }
-            (ProposalStatus::Pending, _) | (ProposalStatus::Rejected, By::Operator(_)) => {}
+            (ProposalStatus::Pending, By::Lists(approval)) => {
+                self.require_undecided(&proposal.baseline, approval.new_events()).await?;
+            }
+            (ProposalStatus::Pending | ProposalStatus::Rejected, By::Operator(_)) => {}
         }
         let name = proposal.baseline.clone();
         let document = self.document(DocumentKind::Baseline, &name, None).await?;
@@ -213,6 +226,16 @@ impl Registry {
         // What cannot be read again, such as a text that has become too long, would refuse every VM.
         Baseline::parse(&text).map_err(|error| refused(error.into()))?;
         Ok(text)
+    }
+
+    async fn require_undecided(
+        &self,
+        baseline: &ObjectName,
+        new: &[ReferenceEvent],
+    ) -> Result<(), ProposalError> {
+        let mut view = self.operator_view().await?;
+        let before = decided_before(&mut view.tx, self.keyring(), &self.log.pins, baseline, new).await?;
+        before.map_or(Ok(()), |before| Err(before.into()))
     }
 
     /// Rejects a proposal: VMs that ask for it learn so.
@@ -269,6 +292,18 @@ pub(crate) async fn of_baseline(
 ) -> Result<Vec<Proposed>, StoreError> {
     let since = time(UnixTime(now.0.saturating_sub(MAX_AGE)))?;
     let same = BaselineProposalId { baseline: baseline.clone(), id };
+    let mut query = newest_of(baseline);
+    query
+        .push(" AND (at >= ")
+        .push_bind(since)
+        .push(" OR proposal = ")
+        .push_bind(same.to_string())
+        .push(") ORDER BY proposal");
+    read(connection, keyring, pins, query).await
+}
+
+/// The newest record of each proposal for a baseline.
+fn newest_of(baseline: &ObjectName) -> QueryBuilder<Db> {
     let mut query = QueryBuilder::<Db>::new("SELECT * FROM log_leaves WHERE idx IN (");
     // The character after the separator ends the range.
     query
@@ -276,12 +311,8 @@ pub(crate) async fn of_baseline(
         .push_bind(format!("{baseline}@"))
         .push(" AND proposal < ")
         .push_bind(format!("{baseline}A"))
-        .push(" GROUP BY proposal) AND (at >= ")
-        .push_bind(since)
-        .push(" OR proposal = ")
-        .push_bind(same.to_string())
-        .push(") ORDER BY proposal");
-    read(connection, keyring, pins, query).await
+        .push(" GROUP BY proposal)");
+    query
 }
 
 async fn read(

@@ -45,11 +45,29 @@ impl Registry {
     ) -> Result<u64, RegisterError> {
         let authorized = actor.authorize("baseline.put", name.as_str())?;
         let baseline = Baseline::parse(json)?;
-        let check = async || self.require_sound(name, &baseline, actor.at).await;
+        let check = async || {
+            self.require_update_version(name, &baseline).await?;
+            self.require_sound(name, &baseline, actor.at).await
+        };
         let mut change = self.checked_change(&authorized, check).await?;
         let version = put_version(&mut change, DocumentKind::Baseline, name, json).await?;
         change.commit().await?;
         Ok(version)
+    }
+
+    /// Checks that component lists which do not count for the version in force do not for this one either (T28).
+    async fn require_update_version(
+        &self,
+        name: &ObjectName,
+        baseline: &Baseline,
+    ) -> Result<(), RegisterError> {
+        let document = self.document(DocumentKind::Baseline, name, None).await?;
+        let current = document.and_then(|document| Baseline::parse(&document.text).ok());
+        let least = current.map_or(0, |current| current.update_version);
+        if baseline.update_version.max(baseline.version) < least {
+            return Err(RegisterError::LowersUpdateVersion { name: name.clone(), least });
+        }
+        Ok(())
     }
 
     /// Checks that a version of a baseline is in force at `now`, and leaves nothing open in policies that name it.

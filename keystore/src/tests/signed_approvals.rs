@@ -15,7 +15,8 @@ use vouchsafe_protocol::messages::ProposalState;
 use vouchsafe_protocol::reference_values::{ReferenceComponent, ReferenceEvent};
 use vouchsafe_protocol::request::{CarriedLists, ProposedEvents};
 use vouchsafe_protocol::{
-    BaselineProposal, Body, BoundRequest, Digest32, GuestKey, Nonce, Suite, UnixTime, UpdateSigningKey,
+    BaselineProposal, Body, BoundRequest, Digest32, GuestKey, Nonce, ProposalId, Suite, UnixTime,
+    UpdateSigningKey,
 };
 use zeroize::Zeroizing;
 
@@ -29,7 +30,8 @@ use crate::proposals::{BaselineProposalId, ProposalStatus, SentList};
 use crate::record::*;
 use crate::registry::change::Actor;
 use crate::registry::documents::types::DocumentKind;
-use crate::registry::proposals::ProposalError;
+use crate::registry::error::RegisterError;
+use crate::registry::proposals::{KeepOldFor, ProposalError};
 
 const IMAGE: &str = "prod/image";
 
@@ -223,4 +225,72 @@ async fn t60_a_signed_list_covers_the_approval_of_its_baseline_only() {
         let refused = by.authorize(action, target).map(drop).unwrap_err();
         assert!(matches!(refused, StoreError::NotPermitted { .. }), "{action} {target}: {refused}");
     }
+}
+
+/// Proposes again what a list has; it stays pending. Returns why.
+async fn stays_pending(keystore: &Keystore, nonce: u8) -> String {
+    let (version, _) = stored(keystore).await;
+    let (grant, approval) = decided(keystore).await;
+    let new = super::proposals::new(2, "1/1", grant.epoch(), nonce);
+    let new = NewProposal { nonce: new.nonce, decision: new.decision, ..proposed(&grant) };
+    assert_eq!(record(keystore, new).await, Ok(pending(&grant)));
+    assert_eq!(keystore.approve_signed(approval, pending(&grant), NOW).await, Ok(pending(&grant)));
+    assert_eq!(stored(keystore).await.0, version, "nothing is approved");
+    let found = keystore.proposals(NOW).await.unwrap();
+    let found = found.iter().find(|found| found.record.id == grant.id()).unwrap();
+    assert_eq!((found.status, found.signed), (ProposalStatus::Pending, false));
+    found.record.lists[0].reason.clone().unwrap()
+}
+
+#[tokio::test]
+async fn t60_what_was_withdrawn_no_list_approves_again() {
+    let fixture = fixture().await;
+    let keystore = &fixture.keystore;
+    let before = stored(keystore).await.1;
+    let (grant, approval) = decided(keystore).await;
+    let state = record(keystore, proposed(&grant)).await.unwrap();
+    assert_eq!(keystore.approve_signed(approval, state, NOW).await, Ok(ProposalState::Allowed));
+    // The operator puts a version without it, and the list is played back.
+    let without = Baseline { update_version: 5, ..before };
+    keystore.put_baseline(BY, &name(IMAGE), &without.to_json()).await.unwrap();
+    let proposal = BaselineProposalId { baseline: name(IMAGE), id: grant.id() };
+    let reason = stays_pending(keystore, 3).await;
+    let expected = "which was approved: only an operator approves it again";
+    assert_eq!(reason, format!("its initrd was part of proposal {proposal}, {expected}"));
+    // An operator can.
+    keystore.approve_proposal(BY, &proposal, KeepOldFor::DEFAULT).await.unwrap();
+    assert_eq!(stored(keystore).await.0, 4);
+}
+
+#[tokio::test]
+async fn t60_no_list_approves_what_was_rejected_among_other_components() {
+    let fixture = fixture().await;
+    let keystore = &fixture.keystore;
+    let (grant, _) = decided(keystore).await;
+    // The VM has proposed a part of it, long ago.
+    let part = ProposedEvents::new(vec![grant.new_events()[0].clone()]).unwrap();
+    let id = ProposalId::of(&name(IMAGE), part.as_slice());
+    let at = UnixTime(NOW.0 - 100 * 86_400);
+    record(keystore, NewProposal { at, id, new: part, lists: Vec::new(), ..proposed(&grant) }).await.unwrap();
+    let proposal = BaselineProposalId { baseline: name(IMAGE), id };
+    keystore.reject_proposal(BY, &proposal).await.unwrap();
+    let reason = stays_pending(keystore, 3).await;
+    let expected = "which was rejected: only an operator approves it again";
+    assert_eq!(reason, format!("its initrd was part of proposal {proposal}, {expected}"));
+}
+
+#[tokio::test]
+async fn t28_a_baseline_that_is_put_lets_no_older_list_count_again() {
+    let fixture = fixture().await;
+    let keystore = &fixture.keystore;
+    let before = stored(keystore).await.1;
+    let put = async |version, update_version| {
+        let baseline = Baseline { version, update_version, ..before.clone() };
+        keystore.put_baseline(BY, &name(IMAGE), &baseline.to_json()).await
+    };
+    put(3, 5).await.unwrap();
+    let refused = put(4, 4).await.unwrap_err();
+    assert!(matches!(refused, RegisterError::LowersUpdateVersion { least: 5, .. }), "{refused}");
+    put(3, 6).await.unwrap();
+    put(6, 0).await.unwrap();
 }

@@ -6,10 +6,10 @@ use super::Batches;
 use crate::db::{Connection, StoreError};
 use crate::log::lock_head;
 use crate::log::record::{EvidencePiece, LogRecord, ProposalRecord};
-use crate::proposals::{Effect, Known, Proposer, Proposing, propose};
+use crate::proposals::{Effect, Known, Proposer, Proposing, SentList, propose};
 use crate::record::pending::PendingProposal;
 use crate::record::types::{NewProposal, RecordError};
-use crate::registry::proposals::{Proposed, of_baseline};
+use crate::registry::proposals::{Proposed, decided_before, of_baseline};
 
 impl Batches {
     /// Takes a proposal in, in a transaction of its own.
@@ -47,7 +47,8 @@ impl Batches {
         }
         let (keyring, pins) = (&self.log.keyring, &self.log.pins);
         let found = of_baseline(&mut tx, keyring, pins, &new.proposal.baseline, (new.id, new.at)).await?;
-        let record = match decided(new, &found) {
+        let lists = self.lists(&mut tx, new).await?;
+        let record = match decided(new, lists, &found) {
             Ok(record) => record,
             Err(unchanged) => {
                 tx.rollback().await?;
@@ -62,21 +63,34 @@ impl Batches {
         self.append_alone(tx, head, &LogRecord::Proposal(Box::new(record)), &new.evidence, nonce).await?;
         Ok(Ok(ProposalState::Pending { id: new.id, until: new.until }))
     }
+
+    /// What became of its lists. Those that count approve nothing that was decided before.
+    async fn lists(&self, tx: &mut Connection, new: &NewProposal) -> Result<Vec<SentList>, StoreError> {
+        let mut lists = new.lists.clone();
+        if lists.iter().any(|list| list.reason.is_none()) {
+            let (keyring, pins, baseline) = (&self.log.keyring, &self.log.pins, &new.proposal.baseline);
+            let before = decided_before(tx, keyring, pins, baseline, new.new.as_slice()).await?;
+            for list in lists.iter_mut().filter(|list| list.reason.is_none()) {
+                list.reason = before.as_ref().map(ToString::to_string);
+            }
+        }
+        Ok(lists)
+    }
 }
 
 /// The record of a proposal, or the answer to one that changes nothing.
 fn decided(
     new: &NewProposal,
+    lists: Vec<SentList>,
     found: &[Proposed],
 ) -> Result<ProposalRecord, Result<ProposalState, RecordError>> {
     let all: Vec<_> = found.iter().map(known).collect();
     let (baseline, instance) = (&new.proposal.baseline, new.instance.as_str());
-    let proposing =
-        Proposing { baseline, id: new.id, instance, at: new.at, until: new.until, lists: &new.lists };
+    let proposing = Proposing { baseline, id: new.id, instance, at: new.at, until: new.until, lists: &lists };
     match propose(proposing, &all) {
         Ok(Effect::Record { proposers, known }) => {
             let last = found.iter().find(|found| found.record.id == new.id).filter(|_| known);
-            Ok(record_of(new, last.map(|found| &found.record), proposers))
+            Ok(record_of((new, lists), last.map(|found| &found.record), proposers))
         }
         Ok(Effect::Unchanged(state)) => Err(Ok(state)),
         Err(refusal) => Err(Err(Box::new(refusal).into())),
@@ -89,7 +103,11 @@ fn known(Proposed { record, status, .. }: &Proposed) -> Known<'_> {
 }
 
 /// The record of a proposal, after which these VMs ask for it.
-fn record_of(new: &NewProposal, last: Option<&ProposalRecord>, proposers: Vec<Proposer>) -> ProposalRecord {
+fn record_of(
+    (new, lists): (&NewProposal, Vec<SentList>),
+    last: Option<&ProposalRecord>,
+    proposers: Vec<Proposer>,
+) -> ProposalRecord {
     let (mut kept, mut replaced) = (new.kept.clone(), new.replaced.clone());
     if let Some(last) = last {
         kept.extend(&last.kept);
@@ -105,7 +123,7 @@ fn record_of(new: &NewProposal, last: Option<&ProposalRecord>, proposers: Vec<Pr
         id: new.id,
         instance: new.instance.clone(),
         kept,
-        lists: new.lists.clone(),
+        lists,
         new: new.new.clone(),
         nonce: new.nonce,
         peer: new.peer,
