@@ -3,11 +3,12 @@
 //! TLS only adds privacy. No secret depends on it: secrets are wrapped to the guest's attested key and the
 //! answer is signed by the broker's identity.
 
+mod files;
 mod own;
 pub(crate) mod watch;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
@@ -18,34 +19,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::ParsedCertificate;
 use vouchsafe_attestation::x509::Certificate;
 use vouchsafe_protocol::UnixTime;
-use vouchsafe_system::pem;
 use vouchsafe_system::trusted_file::{self, Others};
 
 use crate::config::{BrokerConfig, Listener};
+pub(crate) use files::certificates_in;
+pub use files::{TlsError, certificates};
 pub use own::{RenewError, SelfSigned, renew};
-
-/// Why TLS of a listener cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// A file is missing or has no such PEM block.
-    #[error("{}: {source}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The fault.
-        source: pem::Error,
-    },
-    /// Certificate and key do not match, or are of a kind unknown to TLS 1.3.
-    #[error("{} with {}: {source}", certificate.display(), key.display())]
-    Pair {
-        /// The certificate's file.
-        certificate: PathBuf,
-        /// The key's file.
-        key: PathBuf,
-        /// The fault.
-        source: rustls::Error,
-    },
-}
 
 /// The TLS of a listener.
 #[derive(Debug)]
@@ -77,22 +56,6 @@ pub fn load(listener: &Listener) -> Result<ListenerTls, TlsError> {
     // delay its first answer.
     config.send_tls13_tickets = 0;
     Ok(ListenerTls { server: Arc::new(config), ends_at })
-}
-
-/// All certificates of a PEM file, at least one.
-///
-/// # Errors
-/// [`TlsError::File`].
-pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    pem::read_certificates(path).map_err(|source| TlsError::File { path: path.to_owned(), source })
-}
-
-/// All certificates in the content of a PEM file, at least one.
-///
-/// # Errors
-/// [`TlsError::File`].
-pub(crate) fn certificates_in(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    pem::certificates(text).map_err(|source| TlsError::File { path: path.to_owned(), source })
 }
 
 /// The last second in which all certificates of a chain are valid; `None` if one of them cannot be read.

@@ -22,7 +22,7 @@ use vouchsafe_protocol::UnixTime;
 use vouchsafe_system::trusted_file::{self, Others, TrustedFileError};
 use zeroize::Zeroizing;
 
-use super::{TlsError, certificates};
+use super::files::{TlsError, certificates};
 
 /// A new CA and a certificate from it for the broker.
 pub struct SelfSigned {
