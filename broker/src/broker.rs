@@ -20,7 +20,7 @@ use vouchsafe_protocol::{BrokerIdentity, Challenge, IdentityKey, Nonce, ReasonCo
 use vouchsafe_system::trusted_file::{self, Others, TrustedFileError};
 
 use crate::admission::{Admission, Shares};
-use crate::clock::ClockWatch;
+use crate::clock::{self, ClockWatch};
 use crate::collateral::{
     CollateralFileError, CollateralFolder, CollateralService, CollateralStatus, IssuersInUse,
 };
@@ -219,7 +219,13 @@ impl Broker {
                 break;
             }
         }
-        verdict
+        // Its nonce may have been spent after the restored copy was made.
+        match self.keystore.restored_at() {
+            Some(at) if verdict.is_ok() && challenge.issued_at <= at => {
+                Err(ChallengeError::Expired { expires_at: at })
+            }
+            _ => verdict,
+        }
     }
 
     pub(crate) fn collateral(&self) -> arc_swap::Guard<Arc<Loaded>> {
@@ -243,6 +249,13 @@ impl Broker {
                 event = "broker.extra_trust_anchor",
                 %fingerprint,
                 "an anchor from a file is trusted, for the root `extra` only"
+            );
+        }
+        if let Some(at) = self.keystore.restored_at().filter(|at| *at > clock::now()) {
+            tracing::warn!(
+                event = "broker.clock_behind_restore",
+                until = clock::human(at),
+                "the database was restored at a later time: set the clock, or every challenge is refused until then"
             );
         }
         tracing::info!(event = "broker.opened", identity = %self.identity(), anchors = %self.anchors.digest());

@@ -1,6 +1,7 @@
 //! The command line. Each command is a file; values of secrets come from files or standard input, never
 //! from arguments, and are never read back.
 
+mod backup;
 mod baseline;
 mod chips;
 mod client;
@@ -20,6 +21,7 @@ mod operator;
 mod output;
 mod policy;
 mod recover_admin;
+mod restore;
 mod secret;
 mod serve;
 mod trusted_file;
@@ -75,6 +77,10 @@ enum Command {
     Operator(operator::OperatorCommand),
     /// Add an administrator offline, when every administrator's token is lost.
     RecoverAdmin(recover_admin::RecoverAdmin),
+    /// Copy the database while the broker serves, and verify the copy.
+    Backup(backup::Backup),
+    /// Put a copy of the database in place.
+    Restore(restore::Restore),
     /// Verify captured evidence offline. Always prints JSON.
     Verify(verify::Verify),
     /// Print completions for a shell.
@@ -122,6 +128,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Collateral(command) => command.run(json),
         Command::Operator(command) => command.run(json),
         Command::RecoverAdmin(command) => command.run(json),
+        Command::Backup(command) => command.run(json),
+        Command::Restore(command) => command.run(json),
     }
 }
 

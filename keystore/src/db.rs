@@ -4,6 +4,7 @@
 mod checkpoint;
 pub(crate) mod columns;
 mod connect;
+mod copy;
 mod error;
 pub(crate) mod grants;
 mod lock;
@@ -16,7 +17,8 @@ mod writer;
 #[cfg(test)]
 pub(crate) use checkpoint::empty_at_last;
 pub(crate) use checkpoint::{Emptying, empties_shortly};
-pub(crate) use connect::{any_rows, connect, create_file, has_tables};
+pub(crate) use connect::{any_rows, connect, create_file, has_tables, read_only};
+pub(crate) use copy::{copy_into, has_newest_tables, is_sound, sync_folder};
 pub(crate) use error::RESTORE_KEYRING;
 pub use error::StoreError;
 pub(crate) use lock::{DatabaseLock, LockError};

@@ -1,14 +1,15 @@
 //! The keystore's facade: one handle on all layers below, none of which uses it.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use vouchsafe_protocol::{IdentityKey, UnixTime};
 
 use crate::chips::ChipWatch;
 use crate::db::{Reader, StoreError, TransactionEnd, empties_shortly};
 use crate::keyring::Keyring;
-use crate::log::Log;
+use crate::log::{Log, WRITE_EVERY};
 use crate::record::health::GrantHealth;
 use crate::record::read_floor;
 use crate::record::writer::Recorder;
@@ -70,7 +71,9 @@ impl Keystore {
         let chips = Arc::<ChipWatch>::default();
         let recorder = Recorder::start(registry.log().clone(), Arc::clone(&chips))
             .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-        Ok(Self(Arc::new(Inner { registry, recorder, grants: GrantHealth::default(), chips })))
+        let inner = Arc::new(Inner { registry, recorder, grants: GrantHealth::default(), chips });
+        tokio::spawn(keep_newest_head(Arc::downgrade(&inner), WRITE_EVERY));
+        Ok(Self(inner))
     }
 
     /// The keyring that this keystore was opened with.
@@ -123,6 +126,7 @@ impl Keystore {
     /// Writes what is queued and closes the database. Later calls fail.
     pub async fn close(&self) {
         self.0.recorder.stop().await;
+        self.0.registry.write_newest_head();
         let pools = &self.log().pools;
         if !empties_shortly(&pools.writer).await {
             tracing::warn!(event = "keystore.checkpoint_busy");
@@ -130,9 +134,22 @@ impl Keystore {
         pools.close().await;
     }
 
+    /// When this keystore was last restored from a copy. A challenge that was issued at that time or before must be
+    /// refused: its nonce may have been spent after the copy was made.
+    #[must_use]
+    pub fn restored_at(&self) -> Option<UnixTime> {
+        self.log().pins.restored_at()
+    }
+
     /// Reports the duration of every transaction when it ends. Only the first call has an effect.
     pub fn watch_transactions(&self, callback: impl Fn(TransactionEnd) + Send + Sync + 'static) {
         self.log().pools.watch.set(callback);
+    }
+
+    /// Writes the newest head more often.
+    #[cfg(test)]
+    pub(crate) fn keep_newest_head(&self, every: Duration) {
+        tokio::spawn(keep_newest_head(Arc::downgrade(&self.0), every));
     }
 
     #[cfg(test)]
@@ -147,5 +164,15 @@ impl Keystore {
 
     fn log(&self) -> &Log {
         self.0.registry.log()
+    }
+}
+
+/// Writes the newest head to its file as long as the keystore is used.
+async fn keep_newest_head(inner: Weak<Inner>, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        let Some(inner) = inner.upgrade() else { return };
+        // It waits for the disk. An error means that the runtime is ending.
+        let _written = tokio::task::spawn_blocking(move || inner.registry.write_newest_head()).await;
     }
 }

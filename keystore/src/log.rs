@@ -9,15 +9,21 @@
 mod catch_up;
 mod head;
 mod leaf;
+mod newest;
 mod pins;
 mod query;
 pub(crate) mod record;
 mod view;
+mod whole;
 
-pub(crate) use head::{EPOCH, Head, head_preimage, head_row, lock_head};
+pub use head::Loss;
+pub(crate) use head::{EPOCH, Head, head_preimage, head_row, lock_head, read_head};
 pub use leaf::LoggedRecord;
 pub(crate) use leaf::{Leaf, append, read_leaf};
+pub use newest::NewestHeadError;
+pub(crate) use newest::{NewestHead, StoredHead, WRITE_EVERY};
 pub(crate) use pins::Pins;
 pub use query::DecisionFilter;
 pub(crate) use query::{escaped, numbered};
 pub(crate) use view::{Log, View};
+pub(crate) use whole::{VerifiedLog, verify_log};

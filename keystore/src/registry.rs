@@ -29,6 +29,7 @@ pub(crate) mod secrets;
 pub(crate) mod stored_input;
 pub(crate) mod volumes;
 
+pub use crate::log::NewestHeadError;
 pub use accounts::{Operator, OperatorError, OperatorToken};
 pub use baselines::{BASELINE_NOTICE, BaselineState, BaselineSummary, BaselineValidity};
 pub use change::Actor;

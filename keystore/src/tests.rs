@@ -20,6 +20,7 @@ use crate::release::UnsealError;
 use crate::release::unseal::unseal_active;
 use crate::{Keyring, Keystore};
 
+mod backup;
 mod baselines;
 mod changes;
 mod destruction;

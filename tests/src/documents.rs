@@ -123,6 +123,7 @@ const PROGRAMS: &[&str] = &[
     "openssl",
     "printf",
     "rm",
+    "runuser",
     "scp",
     "ssh",
     "sudo",

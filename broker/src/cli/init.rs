@@ -194,8 +194,8 @@ impl Init {
         serve::runtime()?.block_on(async {
             let keystore = Keystore::create(&database, keyring).await;
             if !matches!(keystore, Err(OpenError::Exists { .. })) {
-                for end in ["", "-wal", "-shm", ".lock"] {
-                    created.file(&data.join(format!("keystore.db{end}")));
+                for end in [".db", ".db-wal", ".db-shm", ".db.lock", ".head"] {
+                    created.file(&data.join(format!("keystore{end}")));
                 }
             }
             let keystore = keystore.map_err(|error| failed(&error))?;

@@ -50,6 +50,7 @@ fn collateral_has_one_name_and_the_short_one_is_hidden() {
 
 /// Commands that need no broker, and show no options for one.
 const OFFLINE: &[&str] = &[
+    "vouchsafe backup",
     "vouchsafe baseline predict",
     "vouchsafe baseline sign",
     "vouchsafe baseline signer",
@@ -59,6 +60,7 @@ const OFFLINE: &[&str] = &[
     "vouchsafe policy schema",
     "vouchsafe policy test",
     "vouchsafe recover-admin",
+    "vouchsafe restore",
     "vouchsafe serve",
     "vouchsafe verify",
 ];

@@ -57,6 +57,10 @@ fn a_recovered_administrator_takes_over() {
     assert_eq!(fs::metadata(&out).expect("written").permissions().mode() & 0o777, 0o600);
 
     let served = Served::start(&broker.path("data"));
+    let running = broker.recover("late", &broker.path("late.toml"), &[]);
+    assert_eq!(running.status.code(), Some(2));
+    let said = text(&running.stderr);
+    assert!(said.contains("keystore.db is in use by process "), "{said}");
     assert!(broker.run(&["operator", "list"]).contains("admin"));
     broker.run(&["operator", "remove", "admin"]);
     let decisions = broker.run(&["decisions", "list"]);

@@ -14,7 +14,7 @@ use sqlx::{Connection as _, QueryBuilder, SqlSafeStr as _, error::BoxDynError};
 use super::checkpoint::{CHECKPOINT_WAIT, Emptying};
 use super::lock::DatabaseLock;
 use super::readers::{Reader, Readers};
-use super::sqlite::{BUSY_TIMEOUT, Connection, Db, Pool};
+use super::sqlite::{BUSY_TIMEOUT, Connection, Db};
 use super::writer::{Pools, Writer};
 
 /// Creates the database's file, which must not exist, readable only by its owner.
@@ -36,18 +36,18 @@ pub(crate) async fn has_tables(path: &Path) -> Result<bool, sqlx::Error> {
 }
 
 /// One connection that cannot change the file.
-async fn read_only(path: &Path) -> Result<Connection, sqlx::Error> {
+pub(crate) async fn read_only(path: &Path) -> Result<Connection, sqlx::Error> {
     let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
     Connection::connect_with(&options).await
 }
 
 /// Whether any table has a row.
-pub(crate) async fn any_rows(pool: &Pool) -> Result<bool, sqlx::Error> {
+pub(crate) async fn any_rows(connection: &mut Connection) -> Result<bool, sqlx::Error> {
     let mut query = QueryBuilder::<Db>::new("SELECT 1 = 0");
     for table in TABLES {
         query.push(" OR EXISTS (SELECT 1 FROM ").push(table).push(")");
     }
-    query.build_query_scalar().fetch_one(pool).await
+    query.build_query_scalar().fetch_one(connection).await
 }
 
 /// Opens the database, brings its tables up to date and empties its write-ahead log: a process that was killed after
@@ -121,6 +121,9 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "nonce floor", include_str!("../../migrations/0005_nonce_floor.sql")),
 ];
 
+/// The number of the last migration.
+pub(super) const NEWEST_TABLES: i64 = 5;
+
 /// The tables that the migrations create.
 const TABLES: &[&str] = &[
     "chips",
@@ -161,6 +164,7 @@ mod tests {
         .await
         .unwrap();
         assert_eq!(found, TABLES);
-        assert!(!any_rows(pools.readers.of(Reader::Release)).await.unwrap());
+        assert!(!any_rows(&mut pools.writer.acquire().await.unwrap()).await.unwrap());
+        assert_eq!(MIGRATIONS.last().map(|(version, ..)| *version), Some(NEWEST_TABLES));
     }
 }

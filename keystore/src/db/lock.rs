@@ -29,9 +29,9 @@ pub(crate) enum LockError {
 }
 
 impl DatabaseLock {
-    /// Takes the lock on the database at `path`, which exists, under whatever name or link it is given.
+    /// Takes the lock on the database at `path`, under whatever name or link it is given. It need not exist.
     pub(crate) fn take(path: &Path) -> Result<Self, LockError> {
-        let file = lock_file(&path.canonicalize()?);
+        let file = lock_file(&real(path)?);
         let no_link = OFlags::NOFOLLOW.bits().cast_signed();
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(no_link);
@@ -63,6 +63,17 @@ impl Drop for DatabaseLock {
 impl From<io::Error> for LockError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
+    }
+}
+
+/// The path without links.
+fn real(path: &Path) -> io::Result<PathBuf> {
+    match path.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            Ok(folder.unwrap_or(Path::new(".")).canonicalize()?.join(path.file_name().unwrap_or_default()))
+        }
+        found => found,
     }
 }
 

@@ -13,20 +13,23 @@ pub(super) async fn load_pins(pools: &Pools, keyring: &Keyring) -> Result<Pins, 
     let pins = Pins::default();
     let mut tx = pools.read(Reader::Release, "load-pins").await?;
     let head = read_head(&mut tx, keyring, Head::default()).await?;
+    check_count(&mut tx, head).await?;
+    catch_up(&mut tx, keyring, &pins, head).await?;
+    Ok(pins)
+}
+
+/// Checks that there are as many leaves as the head says.
+pub(super) async fn check_count(connection: &mut Connection, head: Head) -> Result<(), StoreError> {
     let count = sqlx::query(
         // SQLite also stores fractions and NULL in a column of numbers: such a row is not a leaf.
         "SELECT COUNT(CASE WHEN idx >= 0 AND idx = CAST(idx AS BIGINT) THEN 1 END) AS count, \
          COALESCE(MAX(idx) + 1, 0) AS next FROM log_leaves",
     )
-    .fetch_one(&mut *tx)
+    .fetch_one(connection)
     .await?;
-    if [columns::number(&count, "count", LEAVES, "all")?, columns::number(&count, "next", LEAVES, "all")?]
-        != [head.size, head.size]
-    {
-        return Err(columns::tampered(LEAVES, "all"));
-    }
-    catch_up(&mut tx, keyring, &pins, head).await?;
-    Ok(pins)
+    let found =
+        [columns::number(&count, "count", LEAVES, "all")?, columns::number(&count, "next", LEAVES, "all")?];
+    if found == [head.size, head.size] { Ok(()) } else { Err(columns::tampered(LEAVES, "all")) }
 }
 
 /// Adds the changes up to `head`, including other processes', so that no row can be rolled back behind any of

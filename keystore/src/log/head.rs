@@ -1,5 +1,6 @@
 //! The head of the log: the number of leaves, the epoch, and the lock that changes and grants share.
 
+use serde::Serialize;
 use vouchsafe_protocol::hashing::Preimage;
 
 use crate::db::columns::{self, stored};
@@ -15,9 +16,31 @@ pub(crate) struct Head {
 }
 
 impl Head {
+    /// Whether the log had more leaves or changes at this head than at the other.
+    pub(crate) const fn is_newer_than(self, other: Self) -> bool {
+        self.size > other.size || self.epoch > other.epoch
+    }
+
     /// The head after `leaves` more leaves.
     pub(crate) const fn plus(self, leaves: usize) -> Self {
         Self { size: self.size.saturating_add(leaves as u64), ..self }
+    }
+}
+
+/// How much newer a known head is than that of a copy. The true head may be newer still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Loss {
+    /// Records that are not in the copy.
+    pub records: u64,
+    /// Changes by operators that are not in the copy.
+    pub changes: u64,
+}
+
+impl Loss {
+    /// `None` if nothing is lost.
+    pub(crate) fn of(copy: Head, known: Head) -> Option<Self> {
+        let records = known.size.saturating_sub(copy.size);
+        known.is_newer_than(copy).then_some(Self { records, changes: known.epoch.saturating_sub(copy.epoch) })
     }
 }
 
@@ -45,7 +68,7 @@ pub(crate) fn head_row(keyring: &Keyring, head: Head) -> Result<HeadRow, StoreEr
 
 /// Reads the head of the log, which must not be older than `seen`. The caller must have read `seen` before
 /// this view was taken.
-pub(super) async fn read_head(
+pub(crate) async fn read_head(
     connection: &mut Connection,
     keyring: &Keyring,
     seen: Head,
@@ -58,7 +81,7 @@ pub(super) async fn read_head(
     .await?
     .ok_or_else(|| columns::tampered(HEAD, "1"))?;
     let head = check_head(keyring, &row)?;
-    if head.size < seen.size || head.epoch < seen.epoch {
+    if seen.is_newer_than(head) {
         return Err(columns::tampered(HEAD, "1"));
     }
     Ok(head)

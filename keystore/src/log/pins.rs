@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use vouchsafe_protocol::UnixTime;
+
 use super::head::Head;
-use super::record::OperatorRecord;
+use super::record::{OperatorRecord, RESTORE};
 
 /// The last change of a row according to the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,7 @@ struct PinTable {
     changes: Head,
     seen: Head,
     rows: BTreeMap<(String, String), Pin>,
+    restored_at: Option<UnixTime>,
 }
 
 impl Pins {
@@ -34,11 +37,19 @@ impl Pins {
             return;
         }
         pins.changes = Head { size: index.saturating_add(1), epoch: change.epoch };
+        if change.action == RESTORE {
+            pins.restored_at = pins.restored_at.max(Some(change.at));
+        }
         for row in &change.rows {
             let signed = !change.lists.is_empty();
             let pin = Pin { epoch: change.epoch, removed: row.removed, signed };
             pins.rows.insert((row.table.clone(), row.key.clone()), pin);
         }
+    }
+
+    /// When a copy of the database was last restored.
+    pub(crate) fn restored_at(&self) -> Option<UnixTime> {
+        self.lock().restored_at
     }
 
     /// The newest change added so far, and the number of leaves read for it.

@@ -345,5 +345,7 @@ impl LogRecord {
     }
 }
 
+/// The action of a restore from a copy.
+pub(crate) const RESTORE: &str = "keystore.restore";
 /// Bytes; a longer record only takes more allocations.
 const USUAL_RECORD: usize = 2048;

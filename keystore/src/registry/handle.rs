@@ -7,20 +7,22 @@ use super::rows::RowCheck;
 use super::stored_input::Cache;
 use crate::db::{Reader, StoreError};
 use crate::keyring::Keyring;
-use crate::log::{Log, View};
+use crate::log::{Log, NewestHead, View};
 
 /// Registered objects: secrets, the documents that guard them, operators, chips.
 pub(crate) struct Registry {
     pub(super) log: Log,
     pub(super) cache: Cache,
     pub(super) compiled: Compiled,
+    pub(super) newest: NewestHead,
     /// Changes of this process wait for each other here instead of for the database's lock.
     changing: Mutex<()>,
 }
 
 impl Registry {
-    pub(crate) fn new(log: Log) -> Self {
-        Self { log, cache: Cache::default(), compiled: Compiled::default(), changing: Mutex::default() }
+    pub(crate) fn new(log: Log, newest: NewestHead) -> Self {
+        let (cache, compiled) = (Cache::default(), Compiled::default());
+        Self { log, cache, compiled, newest, changing: Mutex::default() }
     }
 
     pub(crate) const fn log(&self) -> &Log {

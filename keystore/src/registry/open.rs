@@ -4,18 +4,20 @@
 use std::path::{Path, PathBuf};
 
 use sqlx::Row as _;
-use vouchsafe_protocol::IdentityKey;
 use vouchsafe_protocol::hashing::Preimage;
+use vouchsafe_protocol::{IdentityKey, UnixTime};
 
+use super::change::Actor;
 use super::chips;
 use super::handle::Registry;
 use crate::db::columns::{self, tampered};
 use crate::db::{
-    DatabaseLock, LockError, Pools, RESTORE_KEYRING, Reader, StoreError, any_rows, connect, create_file,
-    has_tables,
+    Connection, DatabaseLock, LockError, Pools, RESTORE_KEYRING, Reader, StoreError, any_rows, connect,
+    create_file, has_tables,
 };
 use crate::keyring::{GenerationId, Keyring};
-use crate::log::{Head, Log, head_preimage};
+use crate::log::record::RESTORE;
+use crate::log::{Head, Log, Loss, NewestHead, NewestHeadError, StoredHead, head_preimage};
 use crate::sealing;
 
 /// Why a keystore could not be created or opened.
@@ -29,7 +31,7 @@ pub enum OpenError {
     },
     /// It does not exist.
     #[error(
-        "there is no keystore at {}: if this broker existed before, restore it from a backup \
+        "there is no keystore at {}: if this broker existed before, restore a backup with `vouchsafe restore` \
          (docs/operations.md); a new broker is created by `vouchsafe init`",
         path.display()
     )]
@@ -58,8 +60,8 @@ pub enum OpenError {
     },
     /// The file is empty, or a database without tables.
     #[error(
-        "there are no tables in the keystore at {}: if this broker existed before, restore it from a backup \
-         (docs/operations.md); if `vouchsafe init` was interrupted, remove the file and run it again",
+        "there are no tables in the keystore at {}: if this broker existed before, restore a backup with `vouchsafe \
+         restore` (docs/operations.md); if `vouchsafe init` was interrupted, remove the file and run it again",
         path.display()
     )]
     NoTables {
@@ -78,7 +80,7 @@ pub enum OpenError {
     /// The row that proves the keyring is gone, and other rows are there.
     #[error(
         "the keystore at {} lacks row keyring of table meta, but has other rows: it is damaged, and not a new one; \
-         restore it from a backup (docs/operations.md)",
+         restore a backup with `vouchsafe restore` (docs/operations.md)",
         path.display()
     )]
     MetaLost {
@@ -102,6 +104,32 @@ pub enum OpenError {
         /// The generation.
         id: GenerationId,
     },
+    /// The file with the newest head, which the database says it has, is missing.
+    #[error(
+        "{} is a copy without {}: it may be an old one; put it in place with `vouchsafe restore` (docs/operations.md)",
+        path.display(), newest.display()
+    )]
+    BareCopy {
+        /// The database.
+        path: PathBuf,
+        /// The missing file.
+        newest: PathBuf,
+    },
+    /// The database has fewer records than the file with the newest head says.
+    #[error(
+        "the keystore at {} is an old copy. Records that it lacks: at least {}; changes by operators among them: {}. Restore \
+         the newest backup with `vouchsafe restore` (docs/operations.md)",
+        path.display(), loss.records, loss.changes
+    )]
+    OldCopy {
+        /// The database.
+        path: PathBuf,
+        /// What it lacks.
+        loss: Loss,
+    },
+    /// The file with the newest head cannot be used.
+    #[error("{0}; restore the newest backup with `vouchsafe restore` (docs/operations.md)")]
+    Newest(#[from] NewestHeadError),
     /// Its content fails a check.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -116,7 +144,9 @@ impl Registry {
         })?;
         let pools = connect(path, Some(lock(path)?)).await.map_err(StoreError::from)?;
         initialise(&pools, &keyring).await?;
-        Self::with_pools(path, pools, keyring).await
+        let registry = Self::with_pools(path, pools, keyring).await?;
+        registry.newest.write(registry.keyring(), registry.log.pins.seen())?;
+        Ok(registry)
     }
 
     /// Opens a keystore made by [`Self::create`]. The lock comes first: tables are brought up to date before anything is read.
@@ -136,15 +166,63 @@ impl Registry {
         if !has_tables(path).await.map_err(StoreError::from)? {
             return Err(OpenError::NoTables { path: path.to_owned() });
         }
+        // Before the database's own head: another process may write both meanwhile.
+        let newest = StoredHead::read(NewestHead::of(path).path())?;
         let pools = connect(path, lock).await.map_err(StoreError::from)?;
+        let registry = Self::with_pools(path, pools, keyring).await?;
+        registry.check_newest_head(path, newest).await?;
+        Ok(registry)
+    }
+
+    /// A copy that only this process knows, without comparing it with the newest head that is known.
+    pub(crate) async fn open_copy(path: &Path, keyring: Keyring) -> Result<Self, OpenError> {
+        let pools = connect(path, None).await.map_err(StoreError::from)?;
         Self::with_pools(path, pools, keyring).await
     }
 
     async fn with_pools(path: &Path, pools: Pools, keyring: Keyring) -> Result<Self, OpenError> {
-        check_keyring(path, &pools, &keyring).await?;
+        let mut tx = pools.read(Reader::Release, "check-keyring").await?;
+        check_keyring(path, &mut tx, &keyring).await?;
+        tx.rollback().await?;
         let log = Log::open(pools, keyring).await?;
         chips::check_count(&log.pools, &log.keyring).await?;
-        Ok(Self::new(log))
+        Ok(Self::new(log, NewestHead::of(path)))
+    }
+
+    /// Compares the log with the newest head in the file, which a keystore of an earlier version does not have yet.
+    async fn check_newest_head(&self, path: &Path, newest: Option<StoredHead>) -> Result<(), OpenError> {
+        let newest = newest.map(|newest| newest.authenticate(self.keyring())).transpose()?;
+        let loss = newest.and_then(|newest| Loss::of(self.log.pins.seen(), newest));
+        if let Some(loss) = loss {
+            return Err(OpenError::OldCopy { path: path.to_owned(), loss });
+        }
+        let noted = is_newest_head_noted(&self.log).await?;
+        if newest.is_none() && noted {
+            let newest = self.newest.path().to_owned();
+            return Err(OpenError::BareCopy { path: path.to_owned(), newest });
+        }
+        if self.write_newest_head() && !noted {
+            let mut tx = self.log.pools.write("note-newest-head").await?;
+            note_newest_head(&mut tx, self.keyring()).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the newest head that is known to be committed to its file; returns whether it could. Without it, an
+    /// older copy of the database would go unnoticed; nothing else depends on it.
+    pub(crate) fn write_newest_head(&self) -> bool {
+        let written = self.newest.write(self.keyring(), self.log.pins.seen());
+        if let Err(error) = &written {
+            tracing::warn!(event = "keystore.newest_head_not_written", %error);
+        }
+        written.is_ok()
+    }
+
+    /// Records that this keystore was restored from a copy; challenges issued before are refused from then on.
+    pub(crate) async fn record_restore(&self, at: UnixTime, what: &str) -> Result<(), StoreError> {
+        let authorized = Actor::offline("restore", at).authorize(RESTORE, what)?;
+        self.change(&authorized).await?.commit().await
     }
 
     /// The broker's identity key.
@@ -159,7 +237,8 @@ impl Registry {
     }
 }
 
-fn lock(path: &Path) -> Result<DatabaseLock, OpenError> {
+/// Keeps every other process out of the database, which may be missing.
+pub(crate) fn lock(path: &Path) -> Result<DatabaseLock, OpenError> {
     let path = path.to_owned();
     DatabaseLock::take(&path).map_err(|error| match error {
         LockError::Held { process } => OpenError::InUse { path, process },
@@ -183,6 +262,7 @@ async fn initialise(pools: &Pools, keyring: &Keyring) -> Result<(), StoreError> 
         .execute(&mut *tx)
         .await?;
     chips::initialise(&mut tx, keyring).await?;
+    note_newest_head(&mut tx, keyring).await?;
     sqlx::query("INSERT INTO meta (name, generation, mac) VALUES ('keyring', $1, $2)")
         .bind(i64::from(primary.id))
         .bind(primary.row().sign(&check_preimage()))
@@ -191,12 +271,17 @@ async fn initialise(pools: &Pools, keyring: &Keyring) -> Result<(), StoreError> 
     tx.commit().await
 }
 
-async fn check_keyring(path: &Path, pools: &Pools, keyring: &Keyring) -> Result<(), OpenError> {
+/// Checks that the keyring is the one that this keystore was created with.
+pub(crate) async fn check_keyring(
+    path: &Path,
+    connection: &mut Connection,
+    keyring: &Keyring,
+) -> Result<(), OpenError> {
     let row = sqlx::query("SELECT generation, mac FROM meta WHERE name = 'keyring'")
-        .fetch_optional(pools.readers.of(Reader::Release))
+        .fetch_optional(&mut *connection)
         .await
         .map_err(StoreError::from)?;
-    let Some(row) = row else { return Err(without_proof(path, pools).await?) };
+    let Some(row) = row else { return Err(without_proof(path, connection).await?) };
     let mac: Vec<u8> = row.try_get("mac").map_err(StoreError::from)?;
     let id = columns::generation(&row, "meta", "keyring")?;
     let generation =
@@ -210,10 +295,13 @@ async fn check_keyring(path: &Path, pools: &Pools, keyring: &Keyring) -> Result<
 
 /// What a keystore is that lacks the row `keyring` in `meta`. That row is written in one transaction with the
 /// first rows of other tables.
-async fn without_proof(path: &Path, pools: &Pools) -> Result<OpenError, StoreError> {
+async fn without_proof(path: &Path, connection: &mut Connection) -> Result<OpenError, StoreError> {
     let path = path.to_owned();
-    let rows = any_rows(pools.readers.of(Reader::Release)).await?;
-    Ok(if rows { OpenError::MetaLost { path } } else { OpenError::Unfinished { path } })
+    Ok(if any_rows(connection).await? {
+        OpenError::MetaLost { path }
+    } else {
+        OpenError::Unfinished { path }
+    })
 }
 
 /// The MAC input of the row `keyring` in `meta`, which only proves that the keyring matches.
@@ -221,5 +309,39 @@ fn check_preimage() -> Preimage {
     Preimage::new(CHECK_LABEL)
 }
 
+/// Notes in the database that its newest head is in a file.
+async fn note_newest_head(connection: &mut Connection, keyring: &Keyring) -> Result<(), StoreError> {
+    let primary = keyring.primary();
+    sqlx::query(
+        "INSERT INTO meta (name, generation, mac) VALUES ('newest-head', $1, $2) ON CONFLICT (name) DO NOTHING",
+    )
+    .bind(i64::from(primary.id))
+    .bind(primary.row().sign(&Preimage::new(NOTE_LABEL)))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Whether the database says that its newest head is in a file.
+async fn is_newest_head_noted(log: &Log) -> Result<bool, StoreError> {
+    let (table, key) = ("meta", "newest-head");
+    let row = sqlx::query("SELECT generation, mac FROM meta WHERE name = $1")
+        .bind(key)
+        .fetch_optional(log.pools.readers.of(Reader::Release))
+        .await?;
+    let Some(row) = row else { return Ok(false) };
+    let id = columns::generation(&row, table, key)?;
+    let unknown = || StoreError::UnknownGeneration { table, key: key.to_owned(), id };
+    let generation = log.keyring.get(id).ok_or_else(unknown)?;
+    let mac = columns::bytes(&row, "mac", table, key)?;
+    if generation.row().verifies(&Preimage::new(NOTE_LABEL), &mac) {
+        Ok(true)
+    } else {
+        Err(tampered(table, key))
+    }
+}
+
 const IDENTITIES: &str = "identities";
 const CHECK_LABEL: &[u8] = b"vouchsafe/v1 keyring check";
+/// Of the row `newest-head` in `meta`.
+const NOTE_LABEL: &[u8] = b"vouchsafe/v1 newest head noted";

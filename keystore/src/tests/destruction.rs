@@ -48,7 +48,7 @@ async fn what_a_killed_broker_destroyed_is_erased_when_the_database_is_opened() 
     assert!(timeout(soon, fixture.keystore.destroy_secret(BY, &here, None)).await.is_err());
     // The files at this moment are what a broker that is killed leaves.
     let killed = tempfile::tempdir().unwrap();
-    for file in ["vouchsafe.db", "vouchsafe.db-wal"] {
+    for file in ["vouchsafe.db", "vouchsafe.db-wal", "vouchsafe.head"] {
         fs::copy(fixture.folder.path().join(file), killed.path().join(file)).unwrap();
     }
     assert!(is_below(killed.path(), data) && is_below(killed.path(), key));

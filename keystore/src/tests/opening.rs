@@ -30,7 +30,7 @@ async fn a_put_secret_is_there_without_a_close() {
     fixture.put("prod/db", b"acknowledged").await;
     let copy = tempfile::tempdir().unwrap();
     // The files at this moment are what a machine that loses power would keep.
-    for file in ["vouchsafe.db", "vouchsafe.db-wal", "root.json"] {
+    for file in ["vouchsafe.db", "vouchsafe.db-wal", "vouchsafe.head", "root.json"] {
         fs::copy(fixture.folder.path().join(file), copy.path().join(file)).unwrap();
     }
     let keyring = Keyring::load(&copy.path().join("root.json")).unwrap();
@@ -56,7 +56,8 @@ async fn startup_says_what_is_wrong() {
 /// Asserts that the message leads an operator whose database is damaged to the backup, and not to `init`.
 fn assert_leads_to_the_backup(error: &OpenError) {
     let said = error.to_string();
-    let restore = said.find("from a backup").unwrap_or_else(|| panic!("{said}"));
+    let restore = said.find("`vouchsafe restore`").or_else(|| said.find("from a backup"));
+    let restore = restore.unwrap_or_else(|| panic!("{said}"));
     assert!(said.contains("docs/operations.md"), "{said}");
     assert!(said.find("init`").is_none_or(|init| init > restore), "{said}");
 }

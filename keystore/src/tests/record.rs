@@ -165,7 +165,7 @@ async fn a_recorded_grant_is_there_without_a_close() {
     let epoch = fixture.keystore.epoch().await.unwrap();
     let index = fixture.keystore.record(grant(epoch, 7, 7)).await.unwrap();
     let copy = tempfile::tempdir().unwrap();
-    for file in ["vouchsafe.db", "vouchsafe.db-wal"] {
+    for file in ["vouchsafe.db", "vouchsafe.db-wal", "vouchsafe.head"] {
         std::fs::copy(fixture.folder.path().join(file), copy.path().join(file)).unwrap();
     }
     let after = Keystore::open(&copy.path().join("vouchsafe.db"), fixture.keyring()).await.unwrap();

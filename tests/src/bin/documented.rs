@@ -326,8 +326,10 @@ fn decision_of(said: &str) -> Option<String> {
 
 /// Programs of Google Cloud and of the system. What is copied to an instance is already here, what is copied
 /// from one is below the folder of the commands, and a package makes the folder of its configuration.
-const STUBS: [(&str, &str); 3] = [
+const STUBS: [(&str, &str); 4] = [
     ("sudo", "#!/bin/sh\nexec \"$@\"\n"),
+    // The user of the packages is not there: everything runs as one.
+    ("runuser", "#!/bin/sh\n[ \"$1 $3\" = '-u --' ] || exit 2\nshift 3\nexec \"$@\"\n"),
     ("apt", "#!/bin/sh\nexec mkdir -p /etc/vouchsafe\n"),
     (
         "gcloud",

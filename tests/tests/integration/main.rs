@@ -3,6 +3,8 @@
 //! Each test has its own broker, folder and ports. Common helpers are in [`world`].
 
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod chips;
 #[cfg(test)]
 mod clevis;

@@ -1,0 +1,173 @@
+//! Copies of a keystore: made while a broker serves, and put in place of a lost or damaged one.
+//!
+//! A copy has everything that the database has, and not the keyring, without which it cannot be read. It is only
+//! called good after it was opened and its whole log verified.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use vouchsafe_protocol::{Digest32, UnixTime};
+
+use crate::db::{StoreError, copy_into, create_file, has_newest_tables, has_tables, is_sound, read_only};
+use crate::keyring::Keyring;
+use crate::log::{VerifiedLog, verify_log};
+use crate::registry::open::{OpenError, check_keyring};
+
+mod restore;
+
+pub use crate::log::Loss;
+pub use restore::{LossChoice, Restore, Restored};
+
+/// Why a copy was not made or not put in place.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The target exists.
+    #[error("{} already exists and is not overwritten", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system's error.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// The database could not be copied.
+    #[error("cannot copy {}: {source}", path.display())]
+    Copy {
+        /// The database that was to be copied.
+        path: PathBuf,
+        /// The database's error.
+        source: sqlx::Error,
+    },
+    /// The pages of the copy contradict one another.
+    #[error("the copy of {} is damaged", path.display())]
+    Damaged {
+        /// The database that was copied.
+        path: PathBuf,
+    },
+    /// Another version of the broker has written the tables.
+    #[error(
+        "the tables of {} are those of another version of vouchsafe: use the program of the version that serves it",
+        path.display()
+    )]
+    OtherVersion {
+        /// The database.
+        path: PathBuf,
+    },
+    /// A newer head of the log is known than that of the copy.
+    #[error("{}", restore::older(path, loss))]
+    Older {
+        /// The copy.
+        path: PathBuf,
+        /// What would be lost.
+        loss: Loss,
+    },
+    /// It cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Its content fails a check.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for BackupError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// What a verified copy contains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CopySummary {
+    /// Size of the file.
+    pub bytes: u64,
+    /// Number of records in the decision log.
+    pub records: u64,
+    /// Number of changes by operators.
+    pub epoch: u64,
+    /// Root of the Merkle tree over all records, RFC 6962.
+    pub root: Digest32,
+    /// Time of the newest record.
+    pub newest_at: Option<UnixTime>,
+}
+
+impl CopySummary {
+    fn new(path: &Path, log: VerifiedLog) -> Result<Self, BackupError> {
+        let metadata = fs::metadata(path).map_err(|source| io_error(path, source))?;
+        let VerifiedLog { head, root, newest_at } = log;
+        Ok(Self { bytes: metadata.len(), records: head.size, epoch: head.epoch, root, newest_at })
+    }
+}
+
+/// Copies the database to a new private file, while brokers may use it, and verifies the copy.
+///
+/// # Errors
+/// [`BackupError`]; then there is no new file.
+pub async fn back_up(database: &Path, keyring: &Keyring, out: &Path) -> Result<CopySummary, BackupError> {
+    require_database(database).await?;
+    new_file(out)?;
+    let copied = copy_and_check(database, keyring, out).await;
+    if copied.is_err() {
+        remove(out);
+    }
+    copied
+}
+
+async fn copy_and_check(database: &Path, keyring: &Keyring, out: &Path) -> Result<CopySummary, BackupError> {
+    copy(database, out).await?;
+    let mut connection = read_only(out).await?;
+    if !is_sound(&mut connection).await? {
+        return Err(BackupError::Damaged { path: database.to_owned() });
+    }
+    if !has_newest_tables(&mut connection).await? {
+        return Err(BackupError::OtherVersion { path: database.to_owned() });
+    }
+    check_keyring(database, &mut connection, keyring).await?;
+    let log = verify_log(&mut connection, keyring).await?;
+    CopySummary::new(out, log)
+}
+
+/// Checks that there is a database with tables.
+async fn require_database(path: &Path) -> Result<(), BackupError> {
+    let path = path.to_owned();
+    if !path.exists() {
+        return Err(OpenError::Missing { path }.into());
+    }
+    if has_tables(&path).await? { Ok(()) } else { Err(OpenError::NoTables { path }.into()) }
+}
+
+fn new_file(path: &Path) -> Result<(), BackupError> {
+    create_file(path).map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => BackupError::Exists { path: path.to_owned() },
+        _ => io_error(path, source),
+    })
+}
+
+async fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
+    copy_into(from, to).await.map_err(|source| BackupError::Copy { path: from.to_owned(), source })
+}
+
+/// Removes a file that this program made, with what SQLite may have put beside it.
+fn remove(path: &Path) {
+    for end in ["", "-journal", "-wal", "-shm"] {
+        // Most of them do not exist.
+        let _absent = fs::remove_file(beside(path, end));
+    }
+}
+
+/// The file's path with `end` appended to its name.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+fn io_error(path: &Path, source: io::Error) -> BackupError {
+    BackupError::Io { path: path.to_owned(), source }
+}

@@ -1,0 +1,175 @@
+//! A copy is put in the place of a keystore: verified first, never older than what is known unless the operator
+//! accepts the loss, and never on top of the files that it replaces.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use sqlx::Connection as _;
+use vouchsafe_protocol::UnixTime;
+
+use super::{BackupError, CopySummary, beside, copy, io_error, new_file, remove, require_database};
+use crate::db::{create_file, empties_shortly, read_only, sync_folder};
+use crate::keyring::Keyring;
+use crate::log::{Head, Loss, NewestHead, StoredHead, read_head, verify_log};
+use crate::registry::Registry;
+use crate::registry::open::{OpenError, check_keyring, lock};
+
+/// What is restored, and where. No broker may use the database.
+#[derive(Clone, Copy, Debug)]
+pub struct Restore<'a> {
+    /// The copy.
+    pub file: &'a Path,
+    /// Where it is put.
+    pub database: &'a Path,
+    /// A file `keystore.head` kept elsewhere, in addition to that beside the database.
+    pub newest: Option<&'a Path>,
+    /// Whether an older copy than the newest known head is put in place.
+    pub loss: LossChoice,
+    /// Now.
+    pub at: UnixTime,
+}
+
+/// What to do when the copy is older than the newest head that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LossChoice {
+    /// Refuse.
+    Refuse,
+    /// Restore: the records after the copy are lost.
+    Accept,
+}
+
+/// A keystore after it was restored.
+#[derive(Debug, Serialize)]
+pub struct Restored {
+    /// The copy, before the record of this restore was appended.
+    pub copy: CopySummary,
+    /// Whether a head was known to compare it with.
+    pub compared: bool,
+    /// What is lost, as far as it is known.
+    pub loss: Option<Loss>,
+    /// The files that were there before, under their new names.
+    pub moved: Vec<PathBuf>,
+}
+
+/// The message of a refusal.
+pub(super) fn older(path: &Path, loss: &Loss) -> String {
+    let Loss { records, changes } = loss;
+    format!(
+        "{} is older than what this broker has recorded. Newer records that it lacks: at least {records}; changes by operators \
+         among them: {changes}. Restore a newer backup, or accept the loss with --accept-loss: then changes that revoked \
+         access are undone, and secrets that were destroyed are back",
+        path.display()
+    )
+}
+
+impl Restore<'_> {
+    /// Verifies the copy and puts it in place, with a record of the restore in its log. Every challenge that was
+    /// issued before is refused from then on: its nonce may have been spent after the copy was made.
+    ///
+    /// # Errors
+    /// [`BackupError`]. Nothing has changed if it is [`BackupError::Older`] or the copy is not good.
+    pub async fn run(self, keyring: Keyring) -> Result<Restored, BackupError> {
+        let _lock = lock(self.database)?;
+        require_database(self.file).await?;
+        let temporary = beside(self.database, ".restoring");
+        // What an interrupted restore has left.
+        remove(&temporary);
+        new_file(&temporary)?;
+        let restored = self.through(&temporary, keyring).await;
+        if restored.is_err() {
+            remove(&temporary);
+        }
+        restored
+    }
+
+    async fn through(self, temporary: &Path, keyring: Keyring) -> Result<Restored, BackupError> {
+        copy(self.file, temporary).await?;
+        let registry = Registry::open_copy(temporary, keyring).await?;
+        let log = verify_log(&mut *registry.log().pools.writer.acquire().await?, registry.keyring()).await?;
+        let copy = CopySummary::new(temporary, log)?;
+        let known = self.known_head(registry.keyring()).await?;
+        let loss = known.and_then(|known| Loss::of(log.head, known));
+        if let (Some(loss), LossChoice::Refuse) = (loss, self.loss) {
+            return Err(BackupError::Older { path: self.file.to_owned(), loss });
+        }
+        registry.record_restore(self.at, &target(copy.records, loss)).await?;
+        let pools = &registry.log().pools;
+        let emptied = empties_shortly(&pools.writer).await;
+        pools.close().await;
+        if !emptied || beside(temporary, "-wal").exists() {
+            return Err(BackupError::Damaged { path: temporary.to_owned() });
+        }
+        let moved = self.move_aside()?;
+        fs::rename(temporary, self.database).map_err(|source| io_error(self.database, source))?;
+        sync_folder(self.database).map_err(|source| io_error(self.database, source))?;
+        let newest = NewestHead::of(self.database);
+        newest.write(registry.keyring(), registry.log().pins.seen()).map_err(OpenError::from)?;
+        Ok(Restored { copy, compared: known.is_some(), loss, moved })
+    }
+
+    /// The newest head that the files show. A damaged database in place is no obstacle: its head is not known then.
+    async fn known_head(&self, keyring: &Keyring) -> Result<Option<Head>, BackupError> {
+        let mut known = head_in_place(self.database, keyring).await;
+        let newest = NewestHead::of(self.database);
+        for file in [Some(newest.path()), self.newest].into_iter().flatten() {
+            let stored = StoredHead::read(file).map_err(OpenError::from)?;
+            if stored.is_none() && self.newest == Some(file) {
+                return Err(io_error(file, std::io::ErrorKind::NotFound.into()));
+            }
+            match stored.map(|stored| stored.authenticate(keyring)).transpose() {
+                Ok(head) => known = newer(known, head),
+                // Nobody knows what is lost then, which has to be accepted too.
+                Err(error) if self.loss == LossChoice::Accept => {
+                    tracing::warn!(event = "keystore.newest_head_ignored", %error);
+                }
+                Err(error) => return Err(OpenError::from(error).into()),
+            }
+        }
+        Ok(known)
+    }
+
+    /// Moves the files of the database that is replaced to names of their own, which belong together. The database
+    /// first, since it must never be left without its write-ahead log; the new one comes only when all are gone.
+    fn move_aside(&self) -> Result<Vec<PathBuf>, BackupError> {
+        let aside = beside(self.database, &format!(".before-{}", self.at));
+        let head = NewestHead::of(self.database).path().to_owned();
+        let pairs = ["", "-wal", "-shm"].map(|end| (beside(self.database, end), beside(&aside, end)));
+        let mut moved = Vec::new();
+        for (from, to) in
+            pairs.into_iter().chain([(head.clone(), beside(&head, &format!(".before-{}", self.at)))])
+        {
+            if !from.exists() {
+                continue;
+            }
+            // A rename replaces what has the name; a file created here is ours to replace.
+            create_file(&to).and_then(|()| fs::rename(&from, &to)).map_err(|source| io_error(&to, source))?;
+            moved.push(to);
+        }
+        sync_folder(self.database).map_err(|source| io_error(self.database, source))?;
+        Ok(moved)
+    }
+}
+
+/// The head of the database in place, if there is a sound one.
+async fn head_in_place(database: &Path, keyring: &Keyring) -> Option<Head> {
+    if fs::metadata(database).ok()?.len() == 0 {
+        return None;
+    }
+    let mut connection = read_only(database).await.ok()?;
+    let is_ours = check_keyring(database, &mut connection, keyring).await.is_ok();
+    let head = read_head(&mut connection, keyring, Head::default()).await.ok();
+    connection.close().await.ok()?;
+    head.filter(|_| is_ours)
+}
+
+fn newer(known: Option<Head>, head: Option<Head>) -> Option<Head> {
+    let (Some(one), Some(other)) = (known, head) else { return known.or(head) };
+    Some(Head { size: one.size.max(other.size), epoch: one.epoch.max(other.epoch) })
+}
+
+/// What the record of the restore says.
+fn target(records: u64, loss: Option<Loss>) -> String {
+    let lost = loss.map_or_else(String::new, |loss| format!(", at least {} lost", loss.records));
+    format!("{records} records{lost}")
+}
