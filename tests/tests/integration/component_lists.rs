@@ -269,9 +269,17 @@ fn a_key_is_private_and_a_list_has_what_is_new() {
     let expected = serde_json::json!({ "initrd": [&digest], "loaded_initrd": [&digest] });
     assert_eq!((&list["components"], &list["version"]), (&expected, &5.into()));
     let (today, key) = (world.folder().join("today.json"), key(&world, "builder"));
-    let sign = ["baseline", "sign", text(&today), "--name", BASELINE, "--key", text(&key)];
+    let sign = ["baseline", "sign", text(&today), "--name", BASELINE, "--key", text(&key), "--version", "5"];
     let nothing = failed(&world, &[&sign[..], &["--without", text(&today)]].concat());
     assert!(nothing.contains("lists nothing that the baseline of --without does not"), "{nothing}");
+    // What the boot before has is signed only if asked for, and no version is assumed.
+    let neither = failed(&world, &sign);
+    assert!(neither.contains("--without <FILE>"), "{neither}");
+    let both = failed(&world, &[&sign[..], &["--all", "--without", text(&today)]].concat());
+    assert!(both.contains("cannot be used with"), "{both}");
+    let unversioned = failed(&world, &[&sign[..sign.len() - 2], &["--all"]].concat());
+    assert!(unversioned.contains("--version <VERSION>"), "{unversioned}");
+    assert!(world.run(&[&sign[..], &["--all"]].concat()).contains("\"shim\""));
     let other = world.write("other.key", "vouchsafe-operator.x");
     fs::set_permissions(&other, fs::Permissions::from_mode(0o600)).unwrap();
     let no_key = failed(&world, &["baseline", "signer", text(&other)]);

@@ -38,16 +38,20 @@ pub(super) struct Sign {
     /// The key's file, as `baseline signer --new` made it.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// Security version of the components: after an approval by it, lists of a lower one do not count any more. Default:
-    /// that of the file.
+    /// Security version of the components: after an approval by it, lists of a lower one do not count any more. Each list has a
+    /// higher one than those before, or an older one can be played back.
     #[arg(long)]
-    version: Option<u32>,
+    version: u32,
     /// From when on the list does not count: 2027-11-29T10:00Z, a date, or seconds since 1970; default: in 90 days.
     #[arg(long, value_name = "TIME")]
     ends_at: Option<When>,
     /// A baseline of the boot before: what it lists is left out, so that the list does not allow it again.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", required_unless_present = "all")]
     without: Option<PathBuf>,
+    /// Sign all that the file lists, also the components of the boot before if it has them: the list allows those again after an
+    /// operator has put a baseline without them.
+    #[arg(long, conflicts_with = "without")]
+    all: bool,
     /// Write to this new file instead of standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -76,12 +80,12 @@ impl Signer {
 
 impl Sign {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let Self { file, name, key, version, ends_at, without, out } = self;
+        let Self { file, name, key, version, ends_at, without, all, out } = self;
         let baseline = read_baseline(&file)?;
         let now = clock::now();
         let terms = ListTerms {
             baseline: name,
-            version: version.unwrap_or(baseline.version),
+            version,
             issued_at: now,
             ends_at: ends_at.map_or(now.plus(DEFAULT_LIFETIME), |When(ends_at)| ends_at),
         };
@@ -89,7 +93,7 @@ impl Sign {
             let ends_at = clock::human(terms.ends_at);
             return Err(Failure::Usage(format!("--ends-at is {ends_at}, which has passed")));
         }
-        let before = without.as_deref().map(read_baseline).transpose()?;
+        let before = without.as_deref().filter(|_| !all).map(read_baseline).transpose()?;
         let before = before.as_ref().map(Baseline::entries).unwrap_or_default();
         let components = baseline.entries().without(&before);
         if components.is_empty() {
