@@ -9,7 +9,7 @@ use vouchsafe_keystore::Keyring;
 use vouchsafe_keystore::backup::{BackupError, CopySummary, back_up};
 
 use super::failure::Failure;
-use super::{output, serve};
+use super::{output, serve, trusted_file};
 use crate::broker::StartError;
 use crate::{BrokerConfig, clock};
 
@@ -28,6 +28,7 @@ pub(super) struct Backup {
 impl Backup {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let config = BrokerConfig::load(&self.config)?;
+        trusted_file::require_owner(&config.data)?;
         let keyring = Keyring::load(&config.keyring()).map_err(StartError::from)?;
         let copied = serve::runtime()?.block_on(back_up(&config.database(), &keyring, &self.out))?;
         if json {

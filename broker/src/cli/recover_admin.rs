@@ -11,7 +11,7 @@ use vouchsafe_keystore::registry::{OperatorError, OperatorToken};
 use vouchsafe_keystore::{Keyring, Keystore};
 
 use super::failure::Failure;
-use super::{client, output, serve};
+use super::{client, output, serve, trusted_file};
 use crate::broker::StartError;
 use crate::{BrokerConfig, clock, log};
 
@@ -38,6 +38,7 @@ pub(super) struct RecoverAdmin {
 impl RecoverAdmin {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let config = BrokerConfig::load(&self.config)?;
+        trusted_file::require_owner(&config.data)?;
         log::start(config.log);
         let (server, ca) = (self.server(&config)?, self.ca(&config)?);
         // Created first: once the account is there, its token must not be lost.

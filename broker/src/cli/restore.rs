@@ -10,7 +10,7 @@ use vouchsafe_keystore::Keyring;
 use vouchsafe_keystore::backup::{LossChoice, Restore as Request, Restored};
 
 use super::failure::Failure;
-use super::{backup, output, serve};
+use super::{backup, output, serve, trusted_file};
 use crate::broker::StartError;
 use crate::{BrokerConfig, clock, log};
 
@@ -35,6 +35,7 @@ pub(super) struct Restore {
 impl Restore {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let config = BrokerConfig::load(&self.config)?;
+        trusted_file::require_owner(&config.data)?;
         log::start(config.log);
         let keyring = Keyring::load(&config.keyring()).map_err(StartError::from)?;
         let request = Request {

@@ -2,6 +2,7 @@
 //! root, and other users must not be able to change them.
 
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use vouchsafe_system::trusted_file::{Others, examine, open};
@@ -21,6 +22,22 @@ pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, Failure> {
 }
 
 /// Reads a file that only its owner may change. Permissions are checked on the open file, not on its name.
+/// Refuses to open a broker's data as another user than its owner, root included: files that are made then would be out of
+/// the broker's reach.
+pub(super) fn require_owner(folder: &Path) -> Result<(), Failure> {
+    let Ok(metadata) = std::fs::metadata(folder) else { return Ok(()) };
+    let uid = metadata.uid();
+    if uid == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    Err(Failure::file(
+        folder,
+        format!(
+            "belongs to user {uid}: run this as that user, such as with `runuser -u USER -- vouchsafe …`"
+        ),
+    ))
+}
+
 pub(super) fn read_unwritable(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = open(path, Others::MayRead)?.take(LARGEST_CA + 1).read_to_end(&mut bytes);
