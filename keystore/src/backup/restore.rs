@@ -44,7 +44,7 @@ pub enum LossChoice {
 pub struct Restored {
     /// The copy, before the record of this restore was appended.
     pub copy: CopySummary,
-    /// Whether a head was known to compare it with.
+    /// Whether a file with the newest head was there to compare it with. A database in place alone shows nothing: it may be old itself.
     pub compared: bool,
     /// What is lost, as far as it is known.
     pub loss: Option<Loss>,
@@ -73,6 +73,11 @@ impl Restore<'_> {
         let _lock = lock(self.database)?;
         require_database(self.file).await?;
         let temporary = beside(self.database, ".restoring");
+        let is_temporary = fs::canonicalize(self.file)
+            .is_ok_and(|file| fs::canonicalize(&temporary).is_ok_and(|other| file == other));
+        if is_temporary {
+            return Err(io_error(self.file, std::io::ErrorKind::InvalidFilename.into()));
+        }
         // What an interrupted restore has left.
         remove(&temporary);
         new_file(&temporary)?;
@@ -88,7 +93,7 @@ impl Restore<'_> {
         let registry = Registry::open_copy(temporary, keyring).await?;
         let log = verify_log(&mut *registry.log().pools.writer.acquire().await?, registry.keyring()).await?;
         let copy = CopySummary::new(temporary, log)?;
-        let known = self.known_head(registry.keyring()).await?;
+        let Known { head: known, compared } = self.known_head(registry.keyring()).await?;
         let loss = known.and_then(|known| Loss::of(log.head, known));
         if let (Some(loss), LossChoice::Refuse) = (loss, self.loss) {
             return Err(BackupError::Older { path: self.file.to_owned(), loss });
@@ -105,12 +110,12 @@ impl Restore<'_> {
         sync_folder(self.database).map_err(|source| io_error(self.database, source))?;
         let newest = NewestHead::of(self.database);
         newest.write(registry.keyring(), registry.log().pins.seen()).map_err(OpenError::from)?;
-        Ok(Restored { copy, compared: known.is_some(), loss, moved })
+        Ok(Restored { copy, compared, loss, moved })
     }
 
     /// The newest head that the files show. A damaged database in place is no obstacle: its head is not known then.
-    async fn known_head(&self, keyring: &Keyring) -> Result<Option<Head>, BackupError> {
-        let mut known = head_in_place(self.database, keyring).await;
+    async fn known_head(&self, keyring: &Keyring) -> Result<Known, BackupError> {
+        let (mut known, mut compared) = (head_in_place(self.database, keyring).await, false);
         let newest = NewestHead::of(self.database);
         for file in [Some(newest.path()), self.newest].into_iter().flatten() {
             let stored = StoredHead::read(file).map_err(OpenError::from)?;
@@ -118,7 +123,10 @@ impl Restore<'_> {
                 return Err(io_error(file, std::io::ErrorKind::NotFound.into()));
             }
             match stored.map(|stored| stored.authenticate(keyring)).transpose() {
-                Ok(head) => known = newer(known, head),
+                Ok(head) => {
+                    compared |= head.is_some();
+                    known = newer(known, head);
+                }
                 // Nobody knows what is lost then, which has to be accepted too.
                 Err(error) if self.loss == LossChoice::Accept => {
                     tracing::warn!(event = "keystore.newest_head_ignored", %error);
@@ -126,19 +134,18 @@ impl Restore<'_> {
                 Err(error) => return Err(OpenError::from(error).into()),
             }
         }
-        Ok(known)
+        Ok(Known { head: known, compared })
     }
 
     /// Moves the files of the database that is replaced to names of their own, which belong together. The database
-    /// first, since it must never be left without its write-ahead log; the new one comes only when all are gone.
+    /// first, since it must never be left without its write-ahead log; the new one comes only when all are gone. The newest
+    /// head is copied: if this is interrupted, it still shows what the next attempt would lose.
     fn move_aside(&self) -> Result<Vec<PathBuf>, BackupError> {
         let aside = beside(self.database, &format!(".before-{}", self.at));
         let head = NewestHead::of(self.database).path().to_owned();
         let pairs = ["", "-wal", "-shm"].map(|end| (beside(self.database, end), beside(&aside, end)));
         let mut moved = Vec::new();
-        for (from, to) in
-            pairs.into_iter().chain([(head.clone(), beside(&head, &format!(".before-{}", self.at)))])
-        {
+        for (from, to) in pairs {
             if !from.exists() {
                 continue;
             }
@@ -146,9 +153,22 @@ impl Restore<'_> {
             create_file(&to).and_then(|()| fs::rename(&from, &to)).map_err(|source| io_error(&to, source))?;
             moved.push(to);
         }
+        if head.exists() {
+            let to = beside(&head, &format!(".before-{}", self.at));
+            create_file(&to).and_then(|()| fs::copy(&head, &to)).map_err(|source| io_error(&to, source))?;
+            moved.push(to);
+        }
         sync_folder(self.database).map_err(|source| io_error(self.database, source))?;
         Ok(moved)
     }
+}
+
+/// What the files in place show.
+struct Known {
+    /// The newest head.
+    head: Option<Head>,
+    /// Whether a file with the newest head is among them.
+    compared: bool,
 }
 
 /// The head of the database in place, if there is a sound one.

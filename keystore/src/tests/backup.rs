@@ -170,6 +170,26 @@ async fn t42_an_older_copy_is_restored_only_with_its_loss() {
 }
 
 #[tokio::test]
+async fn t42_a_database_in_place_alone_proves_nothing_about_the_copy() {
+    let fixture = Fixture::behind().await;
+    // An old copy that somebody has put in place, without its newest head.
+    fs::remove_file(fixture.file("vouchsafe.head")).unwrap();
+    fs::copy(fixture.file("copy.db"), fixture.path()).unwrap();
+    let restored = fixture.restore("copy.db", LossChoice::Refuse).await.unwrap();
+    assert_eq!((restored.compared, restored.loss), (false, None));
+}
+
+#[tokio::test]
+async fn a_database_whose_newest_head_is_damaged_is_restored_onto_itself() {
+    let fixture = Fixture::behind().await;
+    fs::write(fixture.file("vouchsafe.head"), b"damaged").unwrap();
+    let restored = fixture.restore("vouchsafe.db", LossChoice::Accept).await.unwrap();
+    assert_eq!(restored.loss, None);
+    let fixture = fixture.reopened().await;
+    assert_eq!(fixture.served("prod/db").await.unwrap(), b"second");
+}
+
+#[tokio::test]
 async fn t42_every_head_that_is_shown_counts() {
     // The database in place may be newer than its file.
     let fixture = Fixture::behind().await;
