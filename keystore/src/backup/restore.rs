@@ -137,11 +137,24 @@ impl Restore<'_> {
         Ok(Known { head: known, compared })
     }
 
+    /// The time in the names of the files that are moved aside: this second, or the next that no interrupted restore has used.
+    fn aside(&self) -> u64 {
+        let newest = NewestHead::of(self.database);
+        let is_free = |at: &u64| {
+            let end = format!(".before-{at}");
+            let aside = beside(self.database, &end);
+            let names = ["", "-wal", "-shm"].map(|end| beside(&aside, end));
+            !names.iter().chain([&beside(newest.path(), &end)]).any(|name| name.exists())
+        };
+        (self.at.0..self.at.0.saturating_add(1000)).find(is_free).unwrap_or(self.at.0)
+    }
+
     /// Moves the files of the database that is replaced to names of their own, which belong together. The database
     /// first, since it must never be left without its write-ahead log; the new one comes only when all are gone. The newest
     /// head is copied: if this is interrupted, it still shows what the next attempt would lose.
     fn move_aside(&self) -> Result<Vec<PathBuf>, BackupError> {
-        let aside = beside(self.database, &format!(".before-{}", self.at));
+        let end = format!(".before-{}", self.aside());
+        let aside = beside(self.database, &end);
         let head = NewestHead::of(self.database).path().to_owned();
         let pairs = ["", "-wal", "-shm"].map(|end| (beside(self.database, end), beside(&aside, end)));
         let mut moved = Vec::new();
@@ -154,7 +167,7 @@ impl Restore<'_> {
             moved.push(to);
         }
         if head.exists() {
-            let to = beside(&head, &format!(".before-{}", self.at));
+            let to = beside(&head, &end);
             create_file(&to).and_then(|()| fs::copy(&head, &to)).map_err(|source| io_error(&to, source))?;
             moved.push(to);
         }
