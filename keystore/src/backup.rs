@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use vouchsafe_protocol::{Digest32, UnixTime};
 
-use crate::db::{StoreError, copy_into, create_file, has_newest_tables, has_tables, is_sound, read_only};
+use crate::db::{
+    StoreError, beside, copy_into, create_file, has_newest_tables, has_tables, is_sound, read_only,
+};
 use crate::keyring::Keyring;
 use crate::log::{VerifiedLog, verify_log};
 use crate::registry::open::{OpenError, check_keyring};
@@ -159,13 +161,6 @@ fn remove(path: &Path) {
         // Most of them do not exist.
         let _absent = fs::remove_file(beside(path, end));
     }
-}
-
-/// The file's path with `end` appended to its name.
-fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    name.into()
 }
 
 fn io_error(path: &Path, source: io::Error) -> BackupError {

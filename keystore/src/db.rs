@@ -18,7 +18,7 @@ mod writer;
 pub(crate) use checkpoint::empty_at_last;
 pub(crate) use checkpoint::{Emptying, empties_shortly};
 pub(crate) use connect::{any_rows, connect, create_file, has_tables, read_only};
-pub(crate) use copy::{copy_into, has_newest_tables, is_sound, sync_folder};
+pub(crate) use copy::{beside, copy_into, has_newest_tables, is_sound, sync_folder};
 pub(crate) use error::RESTORE_KEYRING;
 pub use error::StoreError;
 pub(crate) use lock::{DatabaseLock, LockError};

@@ -2,14 +2,15 @@
 //! accepts the loss, and never on top of the files that it replaces.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sqlx::Connection as _;
 use vouchsafe_protocol::UnixTime;
 
-use super::{BackupError, CopySummary, beside, copy, io_error, new_file, remove, require_database};
-use crate::db::{create_file, empties_shortly, read_only, sync_folder};
+use super::{BackupError, CopySummary, copy, io_error, new_file, remove, require_database};
+use crate::db::{beside, create_file, empties_shortly, read_only, sync_folder};
 use crate::keyring::Keyring;
 use crate::log::{Head, Loss, NewestHead, StoredHead, read_head, verify_log};
 use crate::registry::Registry;
@@ -76,7 +77,13 @@ impl Restore<'_> {
         let is_temporary = fs::canonicalize(self.file)
             .is_ok_and(|file| fs::canonicalize(&temporary).is_ok_and(|other| file == other));
         if is_temporary {
-            return Err(io_error(self.file, std::io::ErrorKind::InvalidFilename.into()));
+            return Err(io_error(
+                self.file,
+                io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "the restore writes to a file of this name: rename the copy first",
+                ),
+            ));
         }
         // What an interrupted restore has left.
         remove(&temporary);
@@ -103,7 +110,8 @@ impl Restore<'_> {
         let emptied = empties_shortly(&pools.writer).await;
         pools.close().await;
         if !emptied || beside(temporary, "-wal").exists() {
-            return Err(BackupError::Damaged { path: temporary.to_owned() });
+            let source = io::Error::other("its write-ahead log could not be emptied: run the restore again");
+            return Err(io_error(temporary, source));
         }
         let moved = self.move_aside()?;
         fs::rename(temporary, self.database).map_err(|source| io_error(self.database, source))?;
@@ -120,14 +128,14 @@ impl Restore<'_> {
         for file in [Some(newest.path()), self.newest].into_iter().flatten() {
             let stored = StoredHead::read(file).map_err(OpenError::from)?;
             if stored.is_none() && self.newest == Some(file) {
-                return Err(io_error(file, std::io::ErrorKind::NotFound.into()));
+                return Err(io_error(file, io::ErrorKind::NotFound.into()));
             }
             match stored.map(|stored| stored.authenticate(keyring)).transpose() {
                 Ok(head) => {
                     compared |= head.is_some();
                     known = newer(known, head);
                 }
-                // Nobody knows what is lost then, which has to be accepted too.
+                // What is lost is unknown then. Accepting the loss covers that too.
                 Err(error) if self.loss == LossChoice::Accept => {
                     tracing::warn!(event = "keystore.newest_head_ignored", %error);
                 }

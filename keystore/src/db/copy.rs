@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::connect::{NEWEST_TABLES, read_only};
 use super::sqlite::Connection;
@@ -26,13 +26,20 @@ pub(crate) async fn copy_into(from: &Path, to: &Path) -> Result<(), sqlx::Error>
     Ok(sync_folder(to)?)
 }
 
+/// The file's path with `end` appended to its name.
+pub(crate) fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
 /// Makes new, renamed and removed names in the folder of this file durable.
 pub(crate) fn sync_folder(file: &Path) -> io::Result<()> {
     let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
 }
 
-/// Whether all migrations of this version, and no others, have run.
+/// Whether the newest migration that has run is the last one of this version.
 pub(crate) async fn has_newest_tables(connection: &mut Connection) -> Result<bool, sqlx::Error> {
     let version: Option<i64> =
         sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations").fetch_one(connection).await?;

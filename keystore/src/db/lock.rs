@@ -5,13 +5,14 @@
 //! loses SQLite's own locks on it. The kernel gives it up when the process ends, however it ends. It does not reach
 //! across machines on every network file system.
 
-use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+
+use super::copy::beside;
 
 /// Held while the database is open.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub(crate) enum LockError {
 impl DatabaseLock {
     /// Takes the lock on the database at `path`, under whatever name or link it is given. It need not exist.
     pub(crate) fn take(path: &Path) -> Result<Self, LockError> {
-        let file = lock_file(&real(path)?);
+        let file = beside(&real(path)?, LOCK_FILE);
         let no_link = OFlags::NOFOLLOW.bits().cast_signed();
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(no_link);
@@ -77,18 +78,13 @@ fn real(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// `keystore.db.lock` for `keystore.db`.
-fn lock_file(database: &Path) -> PathBuf {
-    let mut name = OsString::from(database);
-    name.push(".lock");
-    name.into()
-}
-
 fn holder(file: &File) -> Option<u32> {
     let mut text = String::new();
     file.take(MAX_TEXT).read_to_string(&mut text).ok()?;
     text.trim_end().parse().ok()
 }
 
+/// `keystore.db.lock` for `keystore.db`.
+const LOCK_FILE: &str = ".lock";
 /// Longer than any process id.
 const MAX_TEXT: u64 = 32;

@@ -71,8 +71,8 @@ impl Keystore {
         self.0.registry.approve_proposal(actor, proposal, keep).await
     }
 
-    /// Approves a proposal that was recorded as `pending`, as an operator would who keeps what it replaces for
-    /// [`KeepOldFor::DEFAULT`]. If it cannot be approved, it waits for an operator.
+    /// Approves a proposal that was recorded as `pending`. Entries that it replaces stay allowed for [`KeepOldFor::DEFAULT`]. If it
+    /// cannot be approved, it stays pending for an operator.
     ///
     /// # Errors
     /// [`RecordError::EpochMoved`]: decide again.
@@ -88,7 +88,7 @@ impl Keystore {
                 tracing::info!(event = "proposal.approved_by_list", %baseline, proposal = %id, version);
                 Ok(ProposalState::Allowed)
             }
-            // It was pending at the decision, so an operator or another VM's list was faster where it is not any more.
+            // Something changed since the decision: an operator or another VM's list decided first.
             Err(
                 ProposalError::Register(RegisterError::Document(DocumentError::Overtaken))
                 | ProposalError::Approved { .. }

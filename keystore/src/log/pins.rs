@@ -84,6 +84,18 @@ impl Pins {
             .map(|((_, key), _)| key.clone())
     }
 
+    /// Whether a row of the table whose key starts like this was ever changed.
+    pub(crate) fn has_any(&self, table: &str, prefix: &str) -> bool {
+        let from = (table.to_owned(), prefix.to_owned());
+        let first = self
+            .lock()
+            .rows
+            .range(from..)
+            .next()
+            .map(|((of, key), _)| of == table && key.starts_with(prefix));
+        first.unwrap_or_default()
+    }
+
     pub(crate) fn get(&self, table: &str, key: &str) -> Option<Pin> {
         self.lock().rows.get(&(table.to_owned(), key.to_owned())).copied()
     }

@@ -181,7 +181,7 @@ pub struct OperatorRecord {
     /// The operator's name; `a signed list`, which is no operator's, with `lists`.
     pub operator: String,
     /// The address that the operator's request came from, as the network showed it: not evidence. Absent in records of versions
-    /// that did not store it, in that of `init`, and in those of signed lists: the proposal's has it.
+    /// that did not store it, in those of programs on the broker's host, and in those of signed lists: the proposal's record has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<IpAddr>,
     /// The rows that were changed.

@@ -263,8 +263,8 @@ fn check_name(text: &str) -> Result<(), OperatorError> {
     }
 }
 
-/// Whom the log names for the first administrator.
+/// Author in the record of the first administrator.
 const INIT: &str = "init";
-/// Whom the log names for an administrator that was added without a permit.
+/// Author in the record of a recovered administrator.
 const RECOVER: &str = "recover-admin";
 const TOKEN_PREFIX: &str = "vouchsafe-operator.";

@@ -61,7 +61,7 @@ impl<'a> Actor<'a> {
 
     /// A program on the broker's own host, such as `vouchsafe init`, without an account or a permit. Only
     /// this crate makes one, for changes whose own rule replaces the permit:
-    /// [`Registry::add_first_administrator`] and [`Registry::recover_administrator`].
+    /// [`Registry::add_first_administrator`], [`Registry::recover_administrator`] and [`Registry::record_restore`].
     pub(crate) const fn offline(program: &'a str, at: UnixTime) -> Self {
         Self { operator: program, by: By::Host, peer: None, at }
     }
@@ -240,5 +240,5 @@ impl<'k> Change<'k> {
 
 /// Approves a proposed update of a baseline.
 pub(super) const APPROVE: &str = "baseline.approve";
-/// In the place of an operator's name, none of which has a blank.
+/// Recorded in place of an operator's name. No operator's name contains a space.
 const SIGNED_LIST: &str = "a signed list";

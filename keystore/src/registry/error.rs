@@ -47,7 +47,7 @@ pub enum RegisterError {
     LowersUpdateVersion {
         /// The baseline.
         name: ObjectName,
-        /// The `update_version` in force.
+        /// The lowest version of a list that counts in the version in force.
         least: u32,
     },
     /// The guardrails omit or change shipped rules, and the operator did not name these.

@@ -63,7 +63,11 @@ impl Registry {
     ) -> Result<(), RegisterError> {
         let document = self.document(DocumentKind::Baseline, name, None).await?;
         let current = document.and_then(|document| Baseline::parse(&document.text).ok());
-        let least = current.map_or(0, |current| current.update_version);
+        // Without signers no list counts. An unreadable version gives no floor: it is being replaced.
+        let least = current.map_or(0, |current| match current.update_signers.as_slice() {
+            [] => current.update_version,
+            _ => current.update_version.max(current.version),
+        });
         if baseline.update_version.max(baseline.version) < least {
             return Err(RegisterError::LowersUpdateVersion { name: name.clone(), least });
         }

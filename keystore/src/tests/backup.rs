@@ -226,8 +226,17 @@ async fn a_damaged_copy_changes_nothing() {
     let good = fs::read(fixture.file("copy.db")).unwrap();
     let before = fs::read(fixture.path()).unwrap();
     for damaged in [vec![], good[..good.len() / 2].to_vec(), vec![7; 8192]] {
+        let is_empty = damaged.is_empty();
         fs::write(fixture.file("copy.db"), damaged).unwrap();
-        fixture.restore("copy.db", LossChoice::Accept).await.unwrap_err();
+        let refused = fixture.restore("copy.db", LossChoice::Accept).await.unwrap_err();
+        let is_other = matches!(
+            refused,
+            BackupError::Open(OpenError::InUse { .. })
+                | BackupError::Older { .. }
+                | BackupError::Exists { .. }
+        );
+        let has_no_tables = matches!(refused, BackupError::Open(OpenError::NoTables { .. }));
+        assert!(!is_other && has_no_tables == is_empty, "{refused}");
         assert_eq!(fs::read(fixture.path()).unwrap(), before);
         assert!(!names(fixture.folder.path()).iter().any(|name| name.contains("restoring")));
     }

@@ -32,7 +32,11 @@ pub(super) fn paths(all: &[&str]) -> ReleasePaths {
 
 pub(super) fn claims(vm: &SimulatedVm, all: &[&str]) -> VerifiedClaims {
     let key = GuestKey::generate(Suite::X25519);
-    let bound = BoundRequest::release(&BROKER, Nonce([7; 32]), key.public().clone(), &paths(all));
+    verified(vm, BoundRequest::release(&BROKER, Nonce([7; 32]), key.public().clone(), &paths(all)))
+}
+
+/// The claims of a VM with a vTPM, for this request.
+pub(super) fn verified(vm: &SimulatedVm, bound: BoundRequest) -> VerifiedClaims {
     let crl = shared_google().root_crl(&CrlSpec::current(UnixTime(NOW.0 - 60), NOW.plus(60)));
     let collateral = Collateral::new(&[crl], &[]).expect("a CRL");
     let (anchors, endorsements, cache) = (shared_anchors(), Endorsements::default(), VerifyCache::default());

@@ -1,12 +1,11 @@
 //! Approvals by signed lists: their records, and what stands in their way.
 
+use vouchsafe_attestation::VerifiedClaims;
 use vouchsafe_attestation::event_log::Technology;
-use vouchsafe_attestation::test_util::ca::{AkCertificateSpec, CrlSpec};
+use vouchsafe_attestation::test_util::ca::AkCertificateSpec;
 use vouchsafe_attestation::test_util::event_log::EventLogBuilder;
 use vouchsafe_attestation::test_util::event_log::presets::{UBUNTU_ARGUMENTS, UBUNTU_KERNEL, content_digest};
-use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_anchors, shared_google};
-use vouchsafe_attestation::verify::{Endorsements, verify};
-use vouchsafe_attestation::{Collateral, VerifiedClaims, VerifyCache, VerifyInputs};
+use vouchsafe_attestation::test_util::vm::SimulatedVm;
 use vouchsafe_policy::{
     Acceptance, Baseline, ComponentList, ExpiringEntries, ListTerms, PolicyTemplate, ProposalGrant,
     ProposalVerdict, Purpose, SignedApproval, TemplateRoot,
@@ -21,7 +20,7 @@ use vouchsafe_protocol::{
 use zeroize::Zeroizing;
 
 use super::proposals::record;
-use super::release::{BROKER, PROJECT};
+use super::release::{BROKER, PROJECT, verified};
 use super::{BY, Fixture, NOW, name};
 use crate::Keystore;
 use crate::db::StoreError;
@@ -46,19 +45,7 @@ fn vm() -> SimulatedVm {
 
 fn claims(body: Body) -> VerifiedClaims {
     let key = GuestKey::generate(Suite::X25519);
-    let bound = BoundRequest::new(&BROKER, Nonce([7; 32]), key.public().clone(), body);
-    let crl = shared_google().root_crl(&CrlSpec::current(UnixTime(NOW.0 - 60), NOW.plus(60)));
-    let collateral = Collateral::new(&[crl], &[]).unwrap();
-    let (anchors, endorsements, cache) = (shared_anchors(), Endorsements::default(), VerifyCache::default());
-    let inputs = VerifyInputs {
-        anchors: &anchors,
-        collateral: &collateral,
-        endorsements: &endorsements,
-        audiences: &[],
-        now: NOW,
-        cache: &cache,
-    };
-    verify(&vm().evidence(Kinds::VTPM, &bound), bound, &inputs).unwrap()
+    verified(&vm(), BoundRequest::new(&BROKER, Nonce([7; 32]), key.public().clone(), body))
 }
 
 fn initrd() -> Vec<ReferenceEvent> {
@@ -293,4 +280,7 @@ async fn t28_a_baseline_that_is_put_lets_no_older_list_count_again() {
     assert!(matches!(refused, RegisterError::LowersUpdateVersion { least: 5, .. }), "{refused}");
     put(3, 6).await.unwrap();
     put(6, 0).await.unwrap();
+    // The security version is a floor as well.
+    let refused = put(5, 0).await.unwrap_err();
+    assert!(matches!(refused, RegisterError::LowersUpdateVersion { least: 6, .. }), "{refused}");
 }

@@ -64,7 +64,7 @@ impl Batches {
         Ok(Ok(ProposalState::Pending { id: new.id, until: new.until }))
     }
 
-    /// What became of its lists. Those that count approve nothing that was decided before.
+    /// The lists, with a reason on each that would count but covers something decided before.
     async fn lists(&self, tx: &mut Connection, new: &NewProposal) -> Result<Vec<SentList>, StoreError> {
         let mut lists = new.lists.clone();
         if lists.iter().any(|list| list.reason.is_none()) {

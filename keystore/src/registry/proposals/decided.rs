@@ -34,6 +34,10 @@ pub(crate) async fn decided_before(
     baseline: &ObjectName,
     new: &[ReferenceEvent],
 ) -> Result<Option<DecidedBefore>, StoreError> {
+    // Without a decision there is nothing to read.
+    if !pins.has_any(PROPOSALS, &format!("{baseline}@")) {
+        return Ok(None);
+    }
     let mut query = newest_of(baseline);
     query.push(" ORDER BY proposal");
     for Proposed { record, .. } in read(connection, keyring, pins, query).await? {
