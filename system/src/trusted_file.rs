@@ -1,8 +1,8 @@
 //! Files and folders that other users must not be able to change, or to read.
 //!
-//! They have to belong to the user of this process or to root. Owner and mode are read from the open file, so that
-//! nobody can exchange it between the check and its use. Not looked at: the folders above, access control lists, and
-//! what root may do.
+//! They have to belong to the user of this process or to root. [`open`] and [`read`] check the open file, so that it cannot be
+//! exchanged between check and use; [`examine`] checks what has the name at that moment. Not looked at: the folders above,
+//! access control lists, and what root may do.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
@@ -30,7 +30,7 @@ pub enum TrustedFileError {
         source: io::Error,
     },
     /// It belongs to a user who is neither the caller nor root.
-    #[error("{0}: belongs to user id {user}: it must be yours or root's (chown root {0})", path.display())]
+    #[error("{0}: belongs to user id {user}: it must be yours or root's: chown it to the user that runs this program", path.display())]
     Owner {
         /// The file.
         path: PathBuf,
@@ -158,8 +158,9 @@ mod tests {
         found(0o600, Others::MayNothing).unwrap();
         // Only root can change the owner.
         if chown(path, Some(65_534), None).is_ok() {
-            let expected =
-                format!("{name}: belongs to user id 65534: it must be yours or root's (chown root {name})");
+            let expected = format!(
+                "{name}: belongs to user id 65534: it must be yours or root's: chown it to the user that runs this program"
+            );
             assert_eq!(found(0o600, Others::MayRead).unwrap_err(), expected);
         }
         let missing = open(Path::new("/nowhere"), Others::MayRead).unwrap_err();
