@@ -78,7 +78,7 @@ pub(crate) async fn probe(broker: &Arc<Broker>) {
             reasons.push(Reason::GuardrailsUnreadable);
         }
     }
-    broker.metrics.ready.set(i64::from(reasons.is_empty()));
+    broker.metrics.ready.set(i64::from(Reason::permit_ready(&reasons)));
     broker.readiness.set(reasons);
 }
 

@@ -34,8 +34,8 @@ pub enum Reason {
     GuardrailsUnreadable,
     /// The system clock is behind the challenges that were spent, so that no grant can be recorded.
     ClockBehind,
-    /// The system clock was set since the broker was started. Spent nonces are kept until the broker is restarted, which it should be
-    /// once the clock is right; it serves meanwhile.
+    /// The system clock was set after the broker started. It keeps serving, and keeps spent nonces; restart it once the clock is
+    /// right.
     ClockStepped,
     /// The broker has reached its limit of concurrent releases. This passes, and an anonymous client can
     /// cause it, so it is reported without making the broker unready.
@@ -63,5 +63,11 @@ impl Reason {
     #[must_use]
     pub const fn makes_unready(self) -> bool {
         !matches!(self, Self::Overloaded | Self::ClockStepped)
+    }
+
+    /// Whether a broker about which all of this is true is ready.
+    #[must_use]
+    pub fn permit_ready(reasons: &[Self]) -> bool {
+        !reasons.iter().any(|reason| reason.makes_unready())
     }
 }

@@ -29,7 +29,7 @@ impl Readiness {
         if overloaded {
             reasons.push(Reason::Overloaded);
         }
-        let ready = !reasons.iter().any(|reason| reason.makes_unready());
+        let ready = Reason::permit_ready(&reasons);
         readiness::Readiness { ready, reasons, age_seconds: age.map(|age| age.as_secs()) }
     }
 

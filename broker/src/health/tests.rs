@@ -73,6 +73,15 @@ fn t05_a_clock_that_was_set_or_is_behind_spent_challenges_is_a_reason() {
     );
 }
 
+#[test]
+fn what_passes_or_can_be_served_with_leaves_the_broker_ready() {
+    assert!(Reason::permit_ready(&[]));
+    assert!(Reason::permit_ready(&[Reason::Overloaded, Reason::ClockStepped]));
+    for reason in Reason::ALL.into_iter().filter(|reason| reason.makes_unready()) {
+        assert!(!Reason::permit_ready(&[Reason::Overloaded, reason]), "{reason:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn t54_without_a_current_crl_that_the_guardrails_need_it_is_not_ready() {
     let fixture = Fixture::new().await;
