@@ -24,6 +24,7 @@ use vouchsafe_system::trusted_file::{self, Others};
 use crate::config::{BrokerConfig, Listener};
 pub(crate) use files::certificates_in;
 pub use files::{TlsError, certificates};
+pub(crate) use own::ca_beside;
 pub use own::{RenewError, SelfSigned, renew};
 
 /// The TLS of a listener.

@@ -80,7 +80,8 @@ pub enum RenewError {
     },
 }
 
-/// Renews a certificate of the broker's own CA, of whose life less than a third is left; true if it did. Its key and names stay.
+/// Renews a certificate of the broker's own CA, of whose life less than a third is left, or that is not valid yet; true if it did. Its key and
+/// names stay.
 /// Certificates of other CAs are left alone: those have no CA's key beside them.
 ///
 /// # Errors
@@ -91,7 +92,9 @@ pub fn renew(certificate: &Path, key: &Path, now: UnixTime) -> Result<bool, Rene
     };
     let foreign = |path: &Path| RenewError::Foreign { path: path.to_owned() };
     let old = parsed(certificate)?;
-    if now.plus(old.not_after().since(old.not_before()) / 3) < old.not_after() {
+    // One that was made while the clock was ahead is renewed too: no client accepts it yet.
+    let is_early = now < old.not_before();
+    if !is_early && now.plus(old.not_after().since(old.not_before()) / 3) < old.not_after() {
         return Ok(false);
     }
     let (ca_pair, pair) = (key_pair(&ca_key)?, key_pair(key)?);
@@ -123,6 +126,11 @@ impl Beside {
         let file = |name: &str| certificate.with_file_name(format!("{prefix}{name}.pem"));
         Some(Self { ca: file("ca"), ca_key: file("ca-key") })
     }
+}
+
+/// The CA that `init` has put beside a certificate, if it is there.
+pub(crate) fn ca_beside(certificate: &Path) -> Option<PathBuf> {
+    Beside::of(certificate).map(|beside| beside.ca).filter(|ca| ca.is_file())
 }
 
 fn parsed(path: &Path) -> Result<Certificate, RenewError> {
@@ -257,6 +265,18 @@ mod tests {
             assert_eq!(is_for(&certificate, host).unwrap(), named, "{host}");
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4);
+    }
+
+    #[test]
+    fn a_certificate_that_was_made_while_the_clock_was_ahead_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = clock::now();
+        let (certificate, key) = made(folder.path(), now);
+        let ca = fs::read(folder.path().join("ca.pem")).unwrap();
+        assert!(renew(&certificate, &key, now.plus(300 * DAY)).unwrap());
+        assert!(!accepted(&ca, &certificate, now));
+        assert!(renew(&certificate, &key, now).unwrap());
+        assert!(accepted(&ca, &certificate, now));
     }
 
     #[test]

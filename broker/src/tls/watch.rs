@@ -1,7 +1,7 @@
 //! Watches for the end of the listeners' certificates: without one no guest gets a secret.
 //!
-//! Checks at start, at each reload and every ten minutes: renews certificates of the broker's own CA, sets the metric, and warns in
-//! the log at start, at a reload and once a day from 30 days before the end.
+//! At start and every ten minutes: renews certificates of the broker's own CA and sets the metric, which a reload sets too. From 30
+//! days before the end it warns in the log at start, at a reload and once a day.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -35,7 +35,7 @@ fn look(broker: &Weak<Broker>, certificates: &Certificates, warn: bool) -> bool 
     if renew(&config, clock::now())
         && let Err(error) = certificates.reload(&config)
     {
-        tracing::error!(event = "tls.not_reloaded", %error, "the listeners keep the certificates that they have");
+        tracing::error!(event = "tls.not_reloaded", %error, "a renewed certificate is not in use: correct the file that the error names, then send SIGHUP");
     }
     observe(&broker, certificates, warn);
     true
