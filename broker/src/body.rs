@@ -72,7 +72,7 @@ impl Body {
     /// `malformed-request`.
     pub fn secret_json<T: DeserializeOwned>(&self) -> Result<T, HttpProblem> {
         if self.bytes.windows(2).any(|pair| pair != b"\\/" && pair.starts_with(b"\\")) {
-            let detail = "a body with a secret has no escapes in its strings";
+            let detail = "strings of a request with a secret may have no escape other than \\/: send all other characters as they are";
             return Err(self.audience.problem(ReasonCode::MalformedRequest, detail));
         }
         self.parse().map_err(|error| {

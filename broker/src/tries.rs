@@ -34,7 +34,7 @@ pub(crate) enum TryError {
     #[error("another request under the same challenge is not answered yet")]
     InFlight,
     /// Too many requests under it were refused.
-    #[error("{MOST_REFUSED} requests under the same challenge were refused: it is not accepted any more")]
+    #[error("{MOST_REFUSED} requests under the same challenge were refused: it is no longer accepted")]
     UsedUp,
 }
 
@@ -87,7 +87,7 @@ impl Table {
     fn sweep(&mut self, now: UnixTime) {
         if self.swept != Some(now) {
             self.swept = Some(now);
-            self.tried.retain(|_, tried| tried.in_flight || tried.expires_at.0 >= now.0);
+            self.tried.retain(|_, tried| tried.in_flight || tried.expires_at >= now);
         }
     }
 }
@@ -132,7 +132,7 @@ const fn is_final(code: ReasonCode) -> bool {
     )
 }
 
-/// Refusals that a challenge survives, less one: a guest gives up at the first, or asks for another challenge.
+/// Refusals after which a challenge is no longer accepted. A guest gives up at the first one, or asks for another challenge.
 const MOST_REFUSED: u8 = 3;
 /// Challenges that are counted at the same time. Each refused one costs the client a challenge and a request.
 const MOST_TRIED: usize = 65_536;

@@ -32,7 +32,7 @@ pub struct Proposal {
     /// Whether signed component lists approved it, in place of an operator.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub approved_by_list: bool,
-    /// The component lists that the VM sent which asked last.
+    /// The component lists sent by the VM that asked last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lists: Vec<SentList>,
     /// What the baseline would have to allow.

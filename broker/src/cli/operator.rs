@@ -104,7 +104,7 @@ fn write(client: &Client, json: bool, added: Value, file: &Path) -> Result<ExitC
     })
 }
 
-fn token(added: AddedOperator<'static>) -> String {
+pub(super) fn token(added: AddedOperator<'static>) -> String {
     format!("Token of operator {}, shown this once:\n\n  {}\n", added.name, added.token)
 }
 

@@ -1,8 +1,8 @@
-//! `vouchsafe recover-admin`: a new administrator, for whoever has the keyring and the database.
+//! `vouchsafe recover-admin`: a new administrator, made with the keyring and the database.
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -11,9 +11,9 @@ use vouchsafe_keystore::registry::{OperatorError, OperatorToken};
 use vouchsafe_keystore::{Keyring, Keystore};
 
 use super::failure::Failure;
-use super::{client, output, serve, trusted_file};
+use super::{client, operator, output, serve, trusted_file};
 use crate::broker::StartError;
-use crate::{BrokerConfig, clock, log};
+use crate::{BrokerConfig, clock, log, tls};
 
 /// Stop the broker first, and run this as its user. The decision log gets a record with the action
 /// `operator.recover`, which no operator can make. Accounts whose tokens are lost stay until you remove them.
@@ -50,11 +50,8 @@ impl RecoverAdmin {
         let text = client::operator_file(&server, &ca, token.expose());
         if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
             output::note(&format!("vouchsafe: {}", Failure::file(&self.out, error)));
-            return output::print(&format!(
-                "Token of operator {}, shown this once:\n\n  {}\n",
-                self.name,
-                token.expose()
-            ));
+            let answer = json!({ "name": self.name, "token": token.expose() });
+            return output::show(json, answer, operator::token);
         }
         let answer = json!({ "name": self.name, "operator_file": self.out });
         output::show(json, answer, |_: Value| self.human())
@@ -90,25 +87,20 @@ impl RecoverAdmin {
 
     /// The CA of the operators' listener, PEM.
     fn ca(&self, config: &BrokerConfig) -> Result<String, Failure> {
-        let given = self.ca.clone().or_else(|| made_by_init(&config.operators.certificate));
+        let given = self.ca.clone().or_else(|| tls::ca_beside(&config.operators.certificate));
         let ca = given.ok_or_else(|| {
             Failure::Usage("give the CA of the operators' TLS certificate with --ca FILE".to_owned())
         })?;
+        tls::certificates(&ca).map_err(|error| Failure::Usage(error.to_string()))?;
         fs::read_to_string(&ca).map_err(|error| Failure::file(&ca, error))
     }
 
     fn human(&self) -> String {
         let out = self.out.display();
         format!(
-            "Administrator {} is added. Server, CA and token: {out}\n\nStart the broker. Then remove accounts whose tokens \
+            "Administrator {} was added. Server, CA and token: {out}\n\nStart the broker. Then remove accounts whose tokens \
              are lost:\n\n  vouchsafe operator list --operator {out}\n  vouchsafe operator remove NAME --operator {out}\n",
             self.name
         )
     }
-}
-
-/// `init` writes `ca.pem` beside `certificate.pem`, and `operators-ca.pem` beside `operators-certificate.pem`.
-fn made_by_init(certificate: &Path) -> Option<PathBuf> {
-    let prefix = certificate.file_name()?.to_str()?.strip_suffix("certificate.pem")?;
-    Some(certificate.with_file_name(format!("{prefix}ca.pem"))).filter(|ca| ca.is_file())
 }

@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::Failure;
+use super::trusted_file;
 use crate::hardening::{self, Locked};
 use crate::notify::{self, State};
 use crate::server::{PreparedListeners, Servers};
@@ -27,6 +28,7 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let config = BrokerConfig::load(&self.config)?;
+        trusted_file::require_owner(&config.data)?;
         log::start(config.log);
         harden(&config)?;
         let stop_timeout = config.stop_timeout;

@@ -10,18 +10,22 @@ use zeroize::Zeroizing;
 
 use super::failure::Failure;
 
-/// Reads a file with a token, which only its owner may read. Permissions are checked on the open file, not on
+/// Reads a file with a token or a key, which only its owner may read. Permissions are checked on the open file, not on
 /// its name.
 pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let failed = |error| Failure::file(path, error);
     let mut file = open(path, Others::MayNothing)?;
-    let mut text = Zeroizing::new(String::with_capacity(LARGEST));
-    let limit = u64::try_from(LARGEST).unwrap_or(u64::MAX);
-    file.by_ref().take(limit).read_to_string(&mut text).map_err(failed)?;
+    // With room for all of it, so that no copy of the secret stays behind.
+    let length = file.metadata().map_err(failed)?.len();
+    if length > LARGEST {
+        return Err(Failure::file(path, format!("more than {LARGEST} bytes")));
+    }
+    let room = usize::try_from(length).unwrap_or_default().saturating_add(1);
+    let mut text = Zeroizing::new(String::with_capacity(room));
+    file.by_ref().take(length).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
 }
 
-/// Reads a file that only its owner may change. Permissions are checked on the open file, not on its name.
 /// Refuses to open a broker's data as another user than its owner, root included: files that are made then would be out of
 /// the broker's reach.
 pub(super) fn require_owner(folder: &Path) -> Result<(), Failure> {
@@ -33,11 +37,12 @@ pub(super) fn require_owner(folder: &Path) -> Result<(), Failure> {
     Err(Failure::file(
         folder,
         format!(
-            "belongs to user {uid}: run this as that user, such as with `runuser -u USER -- vouchsafe …`"
+            "belongs to user id {uid}: run this as that user, such as with `runuser -u USER -- vouchsafe …`"
         ),
     ))
 }
 
+/// Reads a file that only its owner may change. Permissions are checked on the open file, not on its name.
 pub(super) fn read_unwritable(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = open(path, Others::MayRead)?.take(LARGEST_CA + 1).read_to_end(&mut bytes);
@@ -52,8 +57,8 @@ pub(super) fn check_folder(path: &Path) -> Result<(), Failure> {
     Ok(examine(path, Others::MayNothing)?)
 }
 
-/// More than any token or operator file has.
-const LARGEST: usize = 64 * 1024;
+/// More than any operator file has, with the CAs in it.
+const LARGEST: u64 = 4 * 1024 * 1024;
 
 /// Upper limit of the size of a file of CAs; all public CAs together take a quarter of it.
 const LARGEST_CA: u64 = 1024 * 1024;
@@ -64,6 +69,17 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt as _, chown};
 
     use super::*;
+
+    #[test]
+    fn a_large_operator_file_is_read_whole_or_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let largest = usize::try_from(LARGEST).unwrap();
+        fs::write(file.path(), vec![b'a'; largest]).unwrap();
+        assert_eq!(read_private(file.path()).unwrap().len(), largest);
+        fs::write(file.path(), vec![b'a'; largest + 1]).unwrap();
+        let refused = read_private(file.path()).unwrap_err().to_string();
+        assert!(refused.ends_with("more than 4194304 bytes"), "{refused}");
+    }
 
     #[test]
     fn t55_a_large_ca_file_is_refused_and_not_cut_off() {

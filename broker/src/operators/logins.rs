@@ -78,7 +78,7 @@ impl Logins {
     /// The database knows this token.
     pub(crate) fn accepted(&self, token: Digest32) {
         let mut table = self.table();
-        if table.accepted.len() >= MAX_TOKENS {
+        if table.accepted.len() >= MAX_TOKENS && !table.accepted.contains(&token) {
             // Those in use return with their next request.
             table.accepted = HashSet::new();
         }

@@ -80,7 +80,7 @@ impl Signer {
 
 impl Sign {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let Self { file, name, key, version, ends_at, without, all, out } = self;
+        let Self { file, name, key, version, ends_at, without, all: _, out } = self;
         let baseline = read_baseline(&file)?;
         let now = clock::now();
         let terms = ListTerms {
@@ -93,11 +93,14 @@ impl Sign {
             let ends_at = clock::human(terms.ends_at);
             return Err(Failure::Usage(format!("--ends-at is {ends_at}, which has passed")));
         }
-        let before = without.as_deref().filter(|_| !all).map(read_baseline).transpose()?;
+        let before = without.as_deref().map(read_baseline).transpose()?;
         let before = before.as_ref().map(Baseline::entries).unwrap_or_default();
         let components = baseline.entries().without(&before);
         if components.is_empty() {
-            return Err(Failure::file(&file, "lists nothing that the baseline of --without does not"));
+            return Err(Failure::file(
+                &file,
+                "has no components to sign: it is empty, or the baseline of --without lists all of them",
+            ));
         }
         let list = ComponentList::sign(&read_key(&key)?, terms, components).to_json() + "\n";
         if list.len() > MAX_COMPONENT_LIST {
@@ -124,7 +127,8 @@ fn read_key(path: &Path) -> Result<UpdateSigningKey, Failure> {
     let text = trusted_file::read_private(path)?;
     let seed = text.trim_end().strip_prefix(PREFIX).and_then(from_base64url).map(Zeroizing::new);
     let seed = seed.and_then(|seed| <[u8; SEED]>::try_from(seed.as_slice()).ok()).map(Zeroizing::new);
-    let seed = seed.ok_or_else(|| Failure::file(path, "is no key of `vouchsafe baseline signer --new`"))?;
+    let seed =
+        seed.ok_or_else(|| Failure::file(path, "is not a key that `vouchsafe baseline signer --new` made"))?;
     UpdateSigningKey::from_seed(&seed).map_err(|error| Failure::file(path, error))
 }
 
