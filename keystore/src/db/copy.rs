@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::connect::{NEWEST_TABLES, read_only};
+use super::files::sync_folder;
 use super::sqlite::Connection;
 
 /// Copies the database `from` into the empty file `to`, as it is at one moment, durably.
@@ -24,19 +25,6 @@ pub(crate) async fn copy_into(from: &Path, to: &Path) -> Result<(), sqlx::Error>
     source.close().await?;
     File::open(to)?.sync_all()?;
     Ok(sync_folder(to)?)
-}
-
-/// The file's path with `end` appended to its name.
-pub(crate) fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    name.into()
-}
-
-/// Makes new, renamed and removed names in the folder of this file durable.
-pub(crate) fn sync_folder(file: &Path) -> io::Result<()> {
-    let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
 }
 
 /// Whether the newest migration that has run is the last one of this version.

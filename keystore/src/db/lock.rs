@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::copy::beside;
+use super::files::beside;
 
 /// Held while the database is open.
 #[derive(Debug)]
