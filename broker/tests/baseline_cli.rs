@@ -199,7 +199,7 @@ fn t49_t28_an_update_is_predicted_and_merged_into_a_learned_baseline() {
     assert_eq!(updated.shim, [today.shim[0], ImageBuilder::program(b"new shim").digest().into()]);
     assert_eq!(updated.kernel.len(), 2);
     assert_eq!(updated.command_lines.last().map(String::as_str), Some("/vmlinuz-new ro"));
-    assert!(text.contains("// Not foretold: the commands that GRUB runs"), "{text}");
+    assert!(text.contains("// Not predicted: the commands that GRUB runs"), "{text}");
     assert!(text.contains("// The update's shim."), "{text}");
     let said = folder.ok(&files);
     assert!(said.contains("Cannot say: the commands that GRUB runs, and with them PCR 8 and 9"), "{said}");
@@ -207,7 +207,7 @@ fn t49_t28_an_update_is_predicted_and_merged_into_a_learned_baseline() {
 }
 
 #[test]
-fn a_unified_image_is_foretold_as_json() {
+fn a_unified_image_is_predicted_as_json() {
     let folder = Folder::new();
     let image = stub()
         .section(".cmdline", b"quiet")

@@ -64,7 +64,7 @@ enum Command {
     ///
     /// Reads a JWE from stdin, requests the key of the volume that it names as `unlock` does, and writes the passphrase to stdout.
     ClevisDecrypt,
-    /// Foretell what the next boot will measure, and propose it for the baseline.
+    /// Predict what the next boot will measure, and propose it for the baseline.
     #[cfg(feature = "updates")]
     Update(update::Update),
     /// Collect evidence without a release, to inspect it or to write a policy from it.

@@ -16,7 +16,7 @@
 //! | close the boot-phase latch | [`latch`] |
 //! | check the header of an encrypted volume | [`luks`] |
 //! | open what the Clevis pin encrypted | [`clevis`] |
-//! | foretell what the next boot will measure (feature `updates`) | `update` |
+//! | predict what the next boot will measure (feature `updates`) | `update` |
 //! | keep secrets in memory | [`memory`] |
 //! | say what this VM can prove | [`doctor`] |
 

@@ -1,4 +1,4 @@
-//! What a guest reads to foretell its next boot: its own log, and GRUB's configuration.
+//! What a guest reads to predict its next boot: its own log, and GRUB's configuration.
 
 use vouchsafe_reference_values::{BootLog, DefaultEntry, EarlierBoot, EfiImage, UnifiedBoot};
 

@@ -46,7 +46,7 @@ struct Check {
 
 #[derive(clap::Args)]
 struct Propose {
-    /// Print nothing if all of the next boot is foretold and allowed: for hooks of package managers.
+    /// Print nothing if all of the next boot is predicted and allowed: for hooks of package managers.
     #[arg(long)]
     quiet: bool,
     /// Folder with the machine's files.
@@ -64,7 +64,7 @@ pub(super) fn run(config: &Path, command: &Update) -> Result<ExitCode, Failure> 
 fn run_propose(config: &Path, command: &Propose) -> Result<ExitCode, Failure> {
     let config = GuestConfig::read(config)?;
     let updates = config.updates.as_ref().ok_or(Failure::NoUpdates)?;
-    let next = foretold(&command.root, &config.collect.vtpm.event_log)?;
+    let next = predicted(&command.root, &config.collect.vtpm.event_log)?;
     let events = next.events.iter().map(|measured| measured.event.clone()).collect();
     let events = ProposedEvents::sort(events)?;
     let found = lists::of_baseline(&command.root, &updates.lists, &updates.baseline);
@@ -89,7 +89,7 @@ fn verdict(baseline: &ObjectName, state: &ProposalState, is_complete: bool) -> S
     match state {
         ProposalState::Allowed if is_complete => format!("vouchsafe: {baseline} allows the next boot\n"),
         ProposalState::Allowed => {
-            format!("vouchsafe: {baseline} allows the next boot, as far as it is foretold\n")
+            format!("vouchsafe: {baseline} allows the next boot, as far as it is predicted\n")
         }
         ProposalState::Pending { id, until } => format!(
             "vouchsafe: {baseline} {} until an operator approves it with\n    vouchsafe baseline approve {id}\n",
@@ -118,7 +118,7 @@ fn run_check(config: &Path, command: &Check) -> Result<ExitCode, Failure> {
         Some(log) => log.clone(),
         None => vtpm(config)?.event_log,
     };
-    let next = foretold(&command.root, &log)?;
+    let next = predicted(&command.root, &log)?;
     let text = if command.json { json(&next) } else { summary(&next) };
     Sink::open(None)?.write(text.as_bytes())?;
     Ok(ExitCode::from(if next.new_events().next().is_some() { NOT_ALLOWED } else { 0 }))
@@ -132,7 +132,7 @@ fn vtpm(path: &Path) -> Result<VtpmConfig, Failure> {
     Ok(GuestConfig::read(path)?.collect.vtpm)
 }
 
-fn foretold(root: &Path, log: &Path) -> Result<NextBoots, Failure> {
+fn predicted(root: &Path, log: &Path) -> Result<NextBoots, Failure> {
     let log = read_event_log(log).map_err(Failure::EventLog)?;
     Ok(update::next_boots(root, &log)?)
 }
@@ -148,7 +148,7 @@ fn summary(next: &NextBoots) -> String {
         lines.extend(new.into_iter().map(line));
     }
     if !next.unknown.is_empty() {
-        lines.push("Not foretold:".to_owned());
+        lines.push("Not predicted:".to_owned());
         lines.extend(next.unknown.iter().map(|text| format!("  {}", printable(text))));
     }
     lines.join("\n") + "\n"
@@ -195,13 +195,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_verdict_promises_only_what_is_foretold() {
+    fn a_verdict_promises_only_what_is_predicted() {
         let baseline = "prod/web".parse().unwrap();
         let said = |state, is_complete| verdict(&baseline, &state, is_complete);
         assert_eq!(said(ProposalState::Allowed, true), "vouchsafe: prod/web allows the next boot\n");
         assert_eq!(
             said(ProposalState::Allowed, false),
-            "vouchsafe: prod/web allows the next boot, as far as it is foretold\n"
+            "vouchsafe: prod/web allows the next boot, as far as it is predicted\n"
         );
         let id = ProposalId(Digest32([1; 32]));
         assert_eq!(

@@ -89,7 +89,7 @@ impl Baseline {
         Ok(())
     }
 
-    /// Whether GRUB may read a file with this digest before the kernel. What is foretold does not tell the environment block from
+    /// Whether GRUB may read a file with this digest before the kernel. A prediction does not tell the environment block from
     /// other files, and a digest is listed once.
     pub(super) fn reads_before_kernel(&self, digest: &LogDigest) -> bool {
         self.configuration.contains(digest) || self.grubenv.contains(digest)

@@ -107,15 +107,15 @@ fn an_update_is_what_the_baseline_lacks() {
 fn an_environment_block_that_stays_is_not_new_and_another_one_is() {
     let baseline = captured(&boot());
     let block: Digest32 = baseline.grubenv[0].to_string().parse().unwrap();
-    let foretold = |digest| [next("2"), vec![event(9, ReferenceComponent::Configuration, digest)]].concat();
-    assert_eq!(baseline.propose(&foretold(block), NOW).unwrap().new, new_of("2"));
-    let approved = baseline.approve(&foretold(block), &old_initrd(), KeepOld::Forever, NOW).unwrap();
+    let predicted = |digest| [next("2"), vec![event(9, ReferenceComponent::Configuration, digest)]].concat();
+    assert_eq!(baseline.propose(&predicted(block), NOW).unwrap().new, new_of("2"));
+    let approved = baseline.approve(&predicted(block), &old_initrd(), KeepOld::Forever, NOW).unwrap();
     assert_eq!((&approved.configuration, &approved.grubenv), (&baseline.configuration, &baseline.grubenv));
     let other = Digest32::of(b"another block");
-    let proposed = baseline.propose(&foretold(other), NOW).unwrap();
+    let proposed = baseline.propose(&predicted(other), NOW).unwrap();
     assert_eq!(proposed.new.last(), Some(&event(9, ReferenceComponent::Configuration, other)));
     let approved = baseline.approve(&proposed.new, &old_initrd(), KeepOld::Forever, NOW).unwrap();
-    assert_eq!(approved.propose(&foretold(other), NOW).unwrap().new, []);
+    assert_eq!(approved.propose(&predicted(other), NOW).unwrap().new, []);
 }
 
 #[test]

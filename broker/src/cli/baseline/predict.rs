@@ -95,7 +95,7 @@ impl Predict {
         let updated = today.allow_update(values).map_err(|error| Failure::file(into, error))?;
         let mut heading = HEADING.to_owned();
         for unknown in &values.unknown {
-            heading.push_str("\nNot foretold: ");
+            heading.push_str("\nNot predicted: ");
             heading.push_str(&unknown.text);
         }
         let text = updated.to_commented(&heading, &names(values));

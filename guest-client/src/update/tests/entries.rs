@@ -71,7 +71,7 @@ fn without_an_update_nothing_is_new() {
 }
 
 #[test]
-fn a_new_entry_is_foretold_with_its_commands() {
+fn a_new_entry_is_predicted_with_its_commands() {
     let (vm, log) = rhel();
     update(&vm);
     let next = vm.next(&log).unwrap();

@@ -74,7 +74,7 @@ fn without_an_update_nothing_is_new() {
 }
 
 #[test]
-fn an_updated_kernel_is_foretold_with_its_commands() {
+fn an_updated_kernel_is_predicted_with_its_commands() {
     let (vm, log) = debian();
     vm.write("boot/vmlinuz-6.1.0-10", image("kernel 10").bytes());
     vm.write("boot/initrd.img-6.1.0-10", "initrd 10");
@@ -127,7 +127,7 @@ fn boot_loaders_of_installed_packages_count_too() {
 }
 
 #[test]
-fn what_cannot_be_followed_is_named_and_the_files_are_foretold() {
+fn what_cannot_be_followed_is_named_and_the_files_are_predicted() {
     let (vm, log) = debian();
     vm.write("boot/vmlinuz-6.1.0-10", image("kernel 10").bytes());
     vm.write("boot/initrd.img-6.1.0-10", "initrd 10");

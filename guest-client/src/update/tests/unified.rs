@@ -67,7 +67,7 @@ fn a_boot_loader_before_the_image_must_not_have_changed() {
 }
 
 #[test]
-fn an_image_that_cannot_be_foretold_is_refused() {
+fn an_image_that_cannot_be_predicted_is_refused() {
     let vm = Vm::new();
     vm.write("boot/efi/EFI/Linux/debian-6.1.0-9.efi", image("no stub").bytes());
     assert!(matches!(vm.next(&log("nine", PATH)), Err(UpdateError::Unified { .. })));

@@ -201,7 +201,7 @@ fn proposed(console: &Console) -> anyhow::Result<String> {
         let (block, after) = said_by_hook.split_once("BOOT-HOOK ").context("the hook did not end")?;
         ensure!(after.starts_with("exit=0"), "the hook failed");
         ensure!(block.contains("the next boot is refused"), "the hook does not warn:\n{block}");
-        ensure!(!block.contains("Not foretold"), "something was not foretold:\n{block}");
+        ensure!(!block.contains("Not predicted"), "something was not foretold:\n{block}");
         let (_, id) = block.split_once("vouchsafe baseline approve ").context("no command to approve it")?;
         let id: String = id.chars().take_while(char::is_ascii_hexdigit).collect();
         ensure!(id.len() == 64, "the id is {id}");
