@@ -31,7 +31,7 @@ test: (announce "test" "about 20 minutes on two cores, five once built") setup c
     cargo test --workspace --exclude vouchsafe-tests --exclude vouchsafe-packaging
     # The guest's small build, without tokens of Google, but with an address for software TPMs: its tests, against a broker.
     cargo test -p vouchsafe-guest-client --no-default-features --features swtpm --lib --test binary
-    # The programs as they are shipped, without what only tests are built with; the tests start them.
+    # The programs as they are shipped: built by themselves, without features that tests add. The tests start them.
     cargo build {{ programs }}
     cargo test -p vouchsafe-tests -p vouchsafe-packaging
     # The quickest real boot, with the programs that were just built.
@@ -94,9 +94,9 @@ observe *ARGS: (announce "observe" "about a minute once built") setup
     "$(scripts/tool promtool)" test rules config/prometheus/alerts.test.yml
     cargo run --quiet -p vouchsafe-tests --bin observe -- --prometheus "$(scripts/tool prometheus)" {{ ARGS }}
 
-# Real boots under QEMU (TCG) with OVMF and a software TPM. `boot-test all`: Debian 12 and 13 unlock their root file systems with keys from a
+# Real boots under QEMU (TCG) with OVMF and a software TPM. `boot-test all`: Debian 12, 13 and sid unlock their root file systems with keys from a
 # real broker, and boots that are refused. `boot-test predict`: what Debian 12, 13 and sid measure, beside `baseline predict`. Names: --help.
-boot-test *ARGS: (announce "boot-test" "about 40 minutes on two cores, a quarter of it building and fetching; single boots take 1 to 3") setup
+boot-test *ARGS: (announce "boot-test" "about 35 minutes on two cores, a quarter of it building and fetching; single boots take half a minute to four") setup
     cargo build --quiet -p vouchsafe-broker -p vouchsafe-guest-client -p vouchsafe-tests --bin vouchsafe --bin vouchsafe-guest --bin boot
     # The guest for initrds, as it is shipped.
     cargo build --quiet --profile initrd -p vouchsafe-guest-client --no-default-features
