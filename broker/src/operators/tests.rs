@@ -4,6 +4,7 @@ mod pages;
 mod strangers;
 
 use actix_web::body::to_bytes;
+use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::{Method, header};
 use actix_web::web::Data;
 use actix_web::{App, test};
@@ -58,6 +59,15 @@ const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/operators/remove"),
 ];
 
+/// The operators' routes.
+async fn service(
+    fixture: &Fixture,
+) -> impl Service<actix_http::Request, Response = ServiceResponse, Error = actix_web::Error> + use<> {
+    let broker = fixture.broker.clone();
+    let app = App::new().app_data(Data::from(broker.clone())).configure(|app| super::configure(&broker, app));
+    test::init_service(app).await
+}
+
 async fn call(
     fixture: &Fixture,
     token: Option<&str>,
@@ -65,9 +75,7 @@ async fn call(
     uri: &str,
     body: &Value,
 ) -> (u16, Vec<u8>) {
-    let broker = fixture.broker.clone();
-    let app = App::new().app_data(Data::from(broker.clone())).configure(|app| super::configure(&broker, app));
-    let service = test::init_service(app).await;
+    let service = service(fixture).await;
     let mut request = test::TestRequest::default()
         .method(method.parse::<Method>().expect("a method"))
         .uri(uri)

@@ -88,11 +88,7 @@ async fn put(fixture: &Fixture, token: &str, path: &str, value: &str, chunk: usi
         sender.feed_data(Bytes::copy_from_slice(chunk));
     }
     sender.feed_eof();
-    let broker = fixture.broker.clone();
-    let app = App::new()
-        .app_data(Data::from(broker.clone()))
-        .configure(|app| super::super::configure(&broker, app));
-    let service = test::init_service(app).await;
+    let service = service(fixture).await;
     let request = test::TestRequest::post()
         .uri("/v1/secrets/put")
         .insert_header((header::AUTHORIZATION, format!("Bearer {token}")))

@@ -75,11 +75,7 @@ async fn t41_a_number_out_of_range_in_a_body_is_the_fault_of_the_request() {
 }
 
 async fn sent(fixture: &Fixture, token: &str, uri: &str, body: String) -> (u16, Value) {
-    let broker = fixture.broker.clone();
-    let app = App::new()
-        .app_data(Data::from(broker.clone()))
-        .configure(|app| crate::operators::configure(&broker, app));
-    let service = test::init_service(app).await;
+    let service = service(fixture).await;
     let request =
         test::TestRequest::post().uri(uri).insert_header((header::AUTHORIZATION, format!("Bearer {token}")));
     let response = test::call_service(&service, request.set_payload(body).to_request()).await;

@@ -19,11 +19,7 @@ fn client(number: u32) -> SocketAddr {
 #[tokio::test(flavor = "multi_thread")]
 async fn t41_nothing_is_parsed_for_an_unknown_token() {
     let fixture = Fixture::new().await;
-    let broker = fixture.broker.clone();
-    let app = App::new()
-        .app_data(Data::from(broker.clone()))
-        .configure(|app| crate::operators::configure(&broker, app));
-    let service = test::init_service(app).await;
+    let service = service(&fixture).await;
     let ask = async |token: &str, method: &str, uri: &str, length: Option<&str>, body: &[u8]| {
         let mut request = test::TestRequest::default()
             .method(method.parse::<Method>().expect("a method"))
@@ -63,11 +59,7 @@ async fn t41_nothing_is_parsed_for_an_unknown_token() {
 #[tokio::test(flavor = "multi_thread")]
 async fn t41_an_address_that_fails_to_log_in_is_counted_logged_and_limited() {
     let fixture = Fixture::new().await;
-    let broker = fixture.broker.clone();
-    let app = App::new()
-        .app_data(Data::from(broker.clone()))
-        .configure(|app| crate::operators::configure(&broker, app));
-    let service = test::init_service(app).await;
+    let service = service(&fixture).await;
     let ask = async |client: SocketAddr, token: Option<&str>| {
         let mut request = test::TestRequest::get().uri("/v1/secrets").peer_addr(client);
         if let Some(token) = token {
@@ -112,11 +104,7 @@ async fn t41_an_address_that_fails_to_log_in_is_counted_logged_and_limited() {
 #[tokio::test(flavor = "multi_thread")]
 async fn t41_changes_and_decisions_are_on_record_with_the_address_of_the_client() {
     let fixture = Fixture::new().await;
-    let broker = fixture.broker.clone();
-    let app = App::new()
-        .app_data(Data::from(broker.clone()))
-        .configure(|app| crate::operators::configure(&broker, app));
-    let service = test::init_service(app).await;
+    let service = service(&fixture).await;
     // An address that a socket for both families shows.
     let mapped: SocketAddr = "[::ffff:192.0.2.7]:1".parse().expect("an address");
     let request = test::TestRequest::post()
