@@ -239,7 +239,7 @@ fn t06_a_configuration_or_ca_that_others_may_change_is_refused() {
             chown(&file, Some(54321), None).unwrap();
             let error = failed_with(&world.guest(&["fetch", "prod/key"]), 2);
             let what = format!(
-                "{0}: belongs to user id 54321: it must be yours or root's (chown root {0})",
+                "{0}: belongs to user id 54321: it must be yours or root's: chown it to the user that runs this program",
                 file.display()
             );
             assert!(error.contains(&what), "{error}");
