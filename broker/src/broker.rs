@@ -12,9 +12,8 @@ use arc_swap::ArcSwap;
 use vouchsafe_attestation::anchors::AnchorError;
 use vouchsafe_attestation::collateral::Loaded;
 use vouchsafe_attestation::{TrustAnchors, VerifyCache};
-use vouchsafe_keystore::keyring::file::KeyringFileError;
 use vouchsafe_keystore::registry::OpenError;
-use vouchsafe_keystore::{Keyring, Keystore, RandomError, StoreError};
+use vouchsafe_keystore::{Keystore, RandomError, StoreError};
 use vouchsafe_protocol::challenge::{ChallengeError, ChallengeKey};
 use vouchsafe_protocol::{BrokerIdentity, Challenge, IdentityKey, Nonce, ReasonCode, UnixTime};
 use vouchsafe_system::trusted_file::{self, Others, TrustedFileError};
@@ -27,6 +26,7 @@ use crate::collateral::{
 use crate::config::{BrokerConfig, Limits};
 use crate::gate::{Gate, Rate};
 use crate::health::readiness::Readiness;
+use crate::keyring_home::KeyringHomeError;
 use crate::log::sampled::Sampled;
 use crate::metrics::{LISTENERS, ListenerMetrics, Metrics};
 use crate::operators::logins::Logins;
@@ -85,7 +85,7 @@ pub enum StartError {
     Random(#[from] RandomError),
     /// The root keyring.
     #[error(transparent)]
-    Keyring(#[from] KeyringFileError),
+    Keyring(#[from] KeyringHomeError),
     /// The keystore.
     #[error(transparent)]
     Keystore(#[from] OpenError),
@@ -131,7 +131,7 @@ impl Broker {
         crate::random::warm()?;
         check_modes(&config)?;
         let anchors = trust_anchors(&config)?;
-        let keyring = Keyring::load(&config.keyring())?;
+        let keyring = config.keyring().load()?;
         let challenge_keys = keyring.challenge_keys();
         let keystore = Keystore::open(&config.database(), keyring).await?;
         let identity = Arc::new(keystore.identity().await?);

@@ -16,6 +16,7 @@ mod failure;
 mod guardrails;
 mod init;
 mod judge;
+mod offline;
 mod online;
 mod operator;
 mod output;

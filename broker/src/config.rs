@@ -19,14 +19,16 @@ pub use collateral::CollateralConfig;
 pub use proxies::{ProxyNetwork, ProxyNetworkError};
 use seconds::seconds;
 
+use crate::keyring_home::KeyringHome;
+
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BrokerConfig {
     /// Folder of the database and of everything else that the broker stores.
     pub data: PathBuf,
-    /// The root keyring; default: `keyring.json` in `data`.
-    pub keyring: Option<PathBuf>,
+    /// Where the root keyring is; default: `keyring.json` in `data`.
+    pub keyring: Option<KeyringHome>,
     /// Files with trust anchors in addition to the built-in ones. They give the root `extra` and no other.
     #[serde(default)]
     pub extra_trust_anchors: Vec<PathBuf>,
@@ -209,10 +211,10 @@ impl BrokerConfig {
         Ok(config.resolved(path.parent().unwrap_or(Path::new(""))))
     }
 
-    /// The root keyring's file.
+    /// Where the root keyring is.
     #[must_use]
-    pub fn keyring(&self) -> PathBuf {
-        self.keyring.clone().unwrap_or_else(|| self.data.join("keyring.json"))
+    pub fn keyring(&self) -> KeyringHome {
+        self.keyring.clone().unwrap_or_else(|| KeyringHome::File(self.data.join("keyring.json")))
     }
 
     /// The database's file.
@@ -275,7 +277,8 @@ impl BrokerConfig {
     fn resolved(mut self, folder: &Path) -> Self {
         let listeners = [&mut self.guests, &mut self.operators];
         let files = listeners.into_iter().flat_map(|listener| [&mut listener.certificate, &mut listener.key]);
-        let named = files.chain(&mut self.keyring).chain(&mut self.extra_trust_anchors);
+        let keyring = self.keyring.as_mut().and_then(KeyringHome::file_mut);
+        let named = files.chain(keyring).chain(&mut self.extra_trust_anchors);
         for file in named.chain(std::iter::once(&mut self.data)) {
             *file = folder.join(&*file);
         }

@@ -17,6 +17,7 @@ pub mod gate;
 pub mod guests;
 pub mod hardening;
 pub mod health;
+pub mod keyring_home;
 pub mod log;
 pub mod metrics;
 pub mod notify;

@@ -277,7 +277,7 @@ fn configuration(folder: &TempDir) -> BrokerConfig {
 async fn fill(config: &BrokerConfig) -> String {
     DirBuilder::new().recursive(true).mode(0o700).create(&config.data).expect("a folder");
     let keyring = Keyring::generate(clock::now()).expect("a keyring");
-    keyring.create(&config.keyring()).expect("written");
+    keyring.create(&config.data.join("keyring.json")).expect("written");
     let keystore = Keystore::create(&config.database(), keyring).await.expect("a keystore");
     let token = keystore.add_first_administrator("admin", clock::now()).await.expect("an operator");
     keystore

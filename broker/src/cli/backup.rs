@@ -5,21 +5,20 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
-use vouchsafe_keystore::Keyring;
 use vouchsafe_keystore::backup::{BackupError, CopySummary, back_up};
 
 use super::failure::Failure;
-use super::{output, serve, trusted_file};
+use super::offline::Offline;
+use super::{output, serve};
 use crate::broker::StartError;
-use crate::{BrokerConfig, clock};
+use crate::clock;
 
 /// Run this as the broker's user; the broker may be running. The copy is read again in full before it is called good.
 /// It holds every secret, sealed under the keyring, and not the keyring.
 #[derive(Debug, Args)]
 pub(super) struct Backup {
-    /// The broker's configuration.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    offline: Offline,
     /// Where to write the copy: a new file (0600).
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -27,9 +26,8 @@ pub(super) struct Backup {
 
 impl Backup {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let config = BrokerConfig::load(&self.config)?;
-        trusted_file::require_owner(&config.data)?;
-        let keyring = Keyring::load(&config.keyring()).map_err(StartError::from)?;
+        let config = self.offline.load()?;
+        let keyring = config.keyring().load().map_err(StartError::from)?;
         let copied = serve::runtime()?.block_on(back_up(&config.database(), &keyring, &self.out))?;
         if json {
             return output::print_json(&json!({ "file": self.out, "copy": copied }));
@@ -39,8 +37,8 @@ impl Backup {
              from this file: both together hold every secret.\n  {}, the configuration, and the TLS files that it names.\n",
             self.out.display(),
             summary(&copied),
-            config.keyring().display(),
-            self.config.display(),
+            config.keyring(),
+            self.offline.config.display(),
         ))
     }
 }

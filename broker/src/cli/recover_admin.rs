@@ -7,11 +7,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Value, json};
+use vouchsafe_keystore::Keystore;
 use vouchsafe_keystore::registry::{OperatorError, OperatorToken};
-use vouchsafe_keystore::{Keyring, Keystore};
 
 use super::failure::Failure;
-use super::{client, operator, output, serve, trusted_file};
+use super::offline::Offline;
+use super::{client, operator, output, serve};
 use crate::broker::StartError;
 use crate::{BrokerConfig, clock, log, tls};
 
@@ -21,9 +22,8 @@ use crate::{BrokerConfig, clock, log, tls};
 pub(super) struct RecoverAdmin {
     /// Name of the new administrator, which no operator has.
     name: String,
-    /// The broker's configuration.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    offline: Offline,
     /// Operator file (server, CA and token) to write: a new file (0600).
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -37,8 +37,7 @@ pub(super) struct RecoverAdmin {
 
 impl RecoverAdmin {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let config = BrokerConfig::load(&self.config)?;
-        trusted_file::require_owner(&config.data)?;
+        let config = self.offline.load()?;
         log::start(config.log);
         let (server, ca) = (self.server(&config)?, self.ca(&config)?);
         // Created first: once the account is there, its token must not be lost.
@@ -58,7 +57,7 @@ impl RecoverAdmin {
     }
 
     fn recover(&self, config: &BrokerConfig) -> Result<OperatorToken, Failure> {
-        let keyring = Keyring::load(&config.keyring()).map_err(StartError::from)?;
+        let keyring = config.keyring().load().map_err(StartError::from)?;
         serve::runtime()?.block_on(async {
             let keystore = Keystore::open(&config.database(), keyring).await.map_err(StartError::from)?;
             let token = keystore.recover_administrator(&self.name, clock::now()).await;

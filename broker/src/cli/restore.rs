@@ -6,13 +6,13 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use vouchsafe_keystore::Keyring;
 use vouchsafe_keystore::backup::{LossChoice, Restore as Request, Restored};
 
 use super::failure::Failure;
-use super::{backup, output, serve, trusted_file};
+use super::offline::Offline;
+use super::{backup, output, serve};
 use crate::broker::StartError;
-use crate::{BrokerConfig, clock, log};
+use crate::{clock, log};
 
 /// Stop the broker first, and run this as its user. The copy is verified before anything is changed, and the files that
 /// it replaces are kept under new names. The decision log gets a record with the action `keystore.restore`.
@@ -20,9 +20,8 @@ use crate::{BrokerConfig, clock, log};
 pub(super) struct Restore {
     /// The copy.
     file: PathBuf,
-    /// The broker's configuration.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    offline: Offline,
     /// A keystore.head kept elsewhere: a copy that is older than it, or than the files in place, is refused.
     #[arg(long, value_name = "FILE")]
     newest: Option<PathBuf>,
@@ -34,10 +33,9 @@ pub(super) struct Restore {
 
 impl Restore {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let config = BrokerConfig::load(&self.config)?;
-        trusted_file::require_owner(&config.data)?;
+        let config = self.offline.load()?;
         log::start(config.log);
-        let keyring = Keyring::load(&config.keyring()).map_err(StartError::from)?;
+        let keyring = config.keyring().load().map_err(StartError::from)?;
         let request = Request {
             file: &self.file,
             database: &config.database(),

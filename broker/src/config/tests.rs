@@ -71,7 +71,7 @@ fn paths_are_relative_to_the_file() {
     )
     .unwrap();
     assert_eq!(config.database(), Path::new("/etc/vouchsafe/data/keystore.db"));
-    assert_eq!(config.keyring(), Path::new("/etc/vouchsafe/data/keyring.json"));
+    assert_eq!(config.keyring(), KeyringHome::File("/etc/vouchsafe/data/keyring.json".into()));
     assert_eq!(config.extra_trust_anchors, [Path::new("/etc/vouchsafe/a.pem"), Path::new("/b.pem")]);
     assert_eq!(config.operators.key, Path::new("/etc/vouchsafe/k.pem"));
 }
@@ -196,4 +196,16 @@ fn a_reload_applies_some_keys_and_reports_those_that_need_a_restart() {
     (limits.idle, limits.remembered_refusals) = (old.limits.idle, old.limits.remembered_refusals);
     assert_eq!(config, expected);
     assert_eq!(config.reloaded(config.clone()), Reloaded { config, changed: vec![], restart: vec![] });
+}
+
+#[test]
+fn the_keyring_is_a_file_or_a_credential() {
+    let keyring =
+        |home: &str| parse(&format!("keyring = \"{home}\"\n{SAMPLE}")).map(|config| config.keyring());
+    assert_eq!(keyring("k.json").unwrap(), KeyringHome::File("/etc/vouchsafe/k.json".into()));
+    assert_eq!(keyring("/k.json").unwrap().to_string(), "/k.json");
+    let credential = keyring("credential:keyring").unwrap();
+    assert!(matches!(credential, KeyringHome::Credential(_)), "{credential}");
+    let refused = keyring("credential:../keyring").unwrap_err().to_string();
+    assert!(refused.contains("keyring = ") && refused.contains("does not start with a dot"), "{refused}");
 }

@@ -381,5 +381,5 @@ async fn t41_a_policy_diff_shows_no_decision_that_the_operator_may_not_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_keyring_is_a_private_file() {
     let fixture = Fixture::new().await;
-    examine(&fixture.broker.config().keyring(), Others::MayNothing).expect("private");
+    examine(&fixture.broker.config().data.join("keyring.json"), Others::MayNothing).expect("private");
 }

@@ -5,6 +5,8 @@ mod backup;
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod damaged;
 #[cfg(test)]
 mod init;

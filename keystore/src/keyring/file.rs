@@ -92,15 +92,29 @@ impl Keyring {
     /// [`KeyringFileError`] says what to do about it.
     pub fn load(path: &Path) -> Result<Self, KeyringFileError> {
         let io = |source| io_error(path, source);
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .read(true)
             .custom_flags(OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed())
             .open(path)
             .map_err(io)?;
         check_private(path, &file)?;
+        Self::read(path, &file)
+    }
+
+    /// Reads the keyring from a file that the caller has opened and found private, such as a credential of the service
+    /// manager.
+    ///
+    /// # Errors
+    /// [`KeyringFileError`] names it as `path`.
+    pub fn read(path: &Path, file: &File) -> Result<Self, KeyringFileError> {
+        let io = |source| io_error(path, source);
+        let size = file.metadata().map_err(io)?.len();
+        if size > MAX_FILE as u64 {
+            return Err(KeyringFileError::TooLarge { path: path.to_owned(), size });
+        }
         let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE));
         // Not more than the checked size: a growing buffer would be copied, and the copy not erased.
-        (&mut file).take(MAX_FILE as u64).read_to_end(&mut text).map_err(io)?;
+        file.take(MAX_FILE as u64).read_to_end(&mut text).map_err(io)?;
         let document: Document = serde_json::from_slice(&text).map_err(|error| {
             KeyringFileError::Malformed { path: path.to_owned(), line: error.line(), column: error.column() }
         })?;
@@ -181,9 +195,6 @@ fn check_private(path: &Path, file: &File) -> Result<(), KeyringFileError> {
     let uid = metadata.uid();
     if uid != rustix::process::geteuid().as_raw() {
         return Err(KeyringFileError::Owner { path, uid });
-    }
-    if metadata.len() > MAX_FILE as u64 {
-        return Err(KeyringFileError::TooLarge { path, size: metadata.len() });
     }
     Ok(())
 }

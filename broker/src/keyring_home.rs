@@ -1,0 +1,105 @@
+//! Where the root keyring is kept: in a file of the broker's user, or in a credential of the service manager.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use vouchsafe_keystore::Keyring;
+use vouchsafe_keystore::keyring::file::KeyringFileError;
+use vouchsafe_system::credentials::{self, CredentialError, CredentialName, CredentialNameError};
+
+/// The home of a root keyring; as text a path, or `credential:NAME`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum KeyringHome {
+    /// A file that belongs to the broker's user, mode 0600.
+    File(PathBuf),
+    /// A credential of the process.
+    Credential(CredentialName),
+}
+
+/// Why the root keyring cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyringHomeError {
+    /// The file, or what is in it or in the credential.
+    #[error(transparent)]
+    File(#[from] KeyringFileError),
+    /// The credential.
+    #[error("the root keyring is a credential: {0}")]
+    Credential(#[from] CredentialError),
+}
+
+impl KeyringHome {
+    /// Reads the keyring.
+    ///
+    /// # Errors
+    /// [`KeyringHomeError`] says what to do about it.
+    pub fn load(&self) -> Result<Keyring, KeyringHomeError> {
+        match self {
+            Self::File(path) => Ok(Keyring::load(path)?),
+            Self::Credential(name) => {
+                let (path, file) = credentials::open(name)?;
+                Ok(Keyring::read(&path, &file)?)
+            }
+        }
+    }
+
+    pub(crate) const fn file_mut(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Credential(_) => None,
+        }
+    }
+}
+
+impl FromStr for KeyringHome {
+    type Err = CredentialNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix(CREDENTIAL) {
+            Some(name) => name.parse().map(Self::Credential),
+            None => Ok(Self::File(text.into())),
+        }
+    }
+}
+
+impl TryFrom<String> for KeyringHome {
+    type Error = CredentialNameError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for KeyringHome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Credential(name) => write!(f, "{CREDENTIAL}{name}"),
+        }
+    }
+}
+
+const CREDENTIAL: &str = "credential:";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_home_is_a_path_or_names_a_credential() {
+        for (text, is_credential) in
+            [("/k.json", false), ("./credential:k", false), ("credential", false), ("credential:k", true)]
+        {
+            let home: KeyringHome = text.parse().unwrap();
+            assert_eq!(
+                (matches!(home, KeyringHome::Credential(_)), home.to_string().as_str()),
+                (is_credential, text)
+            );
+        }
+        for text in ["credential:", "credential:../k", "credential:a/b"] {
+            assert_eq!(text.parse::<KeyringHome>(), Err(CredentialNameError), "{text}");
+        }
+    }
+}
