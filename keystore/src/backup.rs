@@ -70,6 +70,12 @@ pub enum BackupError {
         /// What would be lost.
         loss: Loss,
     },
+    /// The log of the copy is not a continuation of one that is known.
+    #[error("{}", restore::other_branch(path))]
+    OtherBranch {
+        /// The copy.
+        path: PathBuf,
+    },
     /// It cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -100,9 +106,9 @@ pub struct CopySummary {
 }
 
 impl CopySummary {
-    fn new(path: &Path, log: VerifiedLog) -> Result<Self, BackupError> {
+    fn new(path: &Path, log: &VerifiedLog) -> Result<Self, BackupError> {
         let metadata = fs::metadata(path).map_err(|source| io_error(path, source))?;
-        let VerifiedLog { head, root, newest_at } = log;
+        let (root, &VerifiedLog { head, newest_at, .. }) = (log.root(), log);
         Ok(Self { bytes: metadata.len(), records: head.size, epoch: head.epoch, root, newest_at })
     }
 }
@@ -131,8 +137,8 @@ async fn copy_and_check(database: &Path, keyring: &Keyring, out: &Path) -> Resul
         return Err(BackupError::OtherVersion { path: database.to_owned() });
     }
     check_keyring(database, &mut connection, keyring).await?;
-    let log = verify_log(&mut connection, keyring).await?;
-    CopySummary::new(out, log)
+    let log = verify_log(&mut connection, keyring, &[]).await?;
+    CopySummary::new(out, &log)
 }
 
 /// Checks that there is a database with tables.

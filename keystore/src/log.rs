@@ -7,17 +7,21 @@
 //! Merkle tree over the leaf hashes and its signed checkpoints use the same rows.
 
 mod catch_up;
+mod continues;
 mod head;
 mod leaf;
 mod newest;
 mod pins;
 mod query;
 pub(crate) mod record;
+mod tree;
+mod upgrade;
 mod view;
 mod whole;
 
+pub(crate) use continues::continues;
 pub use head::Loss;
-pub(crate) use head::{EPOCH, Head, head_preimage, head_row, lock_head, read_head};
+pub(crate) use head::{EPOCH, Head, LogState, StoredState, head_row, lock_head, read_stored};
 pub use leaf::LoggedRecord;
 pub(crate) use leaf::{Leaf, append, read_leaf};
 pub use newest::NewestHeadError;
@@ -25,5 +29,7 @@ pub(crate) use newest::{NewestHead, StoredHead, WRITE_EVERY};
 pub(crate) use pins::Pins;
 pub use query::DecisionFilter;
 pub(crate) use query::{escaped, numbered};
+pub(crate) use tree::Tree;
+pub(crate) use upgrade::add_tree;
 pub(crate) use view::{Log, View};
 pub(crate) use whole::{VerifiedLog, verify_log};

@@ -22,6 +22,7 @@ use crate::{Keyring, Keystore};
 
 mod backup;
 mod baselines;
+mod branches;
 mod changes;
 mod destruction;
 mod opening;

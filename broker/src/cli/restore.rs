@@ -53,6 +53,10 @@ impl Restore {
         let mut text =
             format!("{} is in place.\n\n{}\n", self.file.display(), backup::summary(&restored.copy));
         match restored.loss {
+            _ if restored.other_branch => text.push_str(
+                "It is of another branch than the log that this broker is known to have written. The records of that branch are \
+                 lost, and the changes by operators among them: make those again, whatever revoked access first.\n",
+            ),
             Some(loss) => text.push_str(&format!(
                 "Lost records: at least {}; changes by operators among them: {}. Make those changes again, whatever revoked \
                  access first.\n",

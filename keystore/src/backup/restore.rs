@@ -12,7 +12,7 @@ use vouchsafe_protocol::UnixTime;
 use super::{BackupError, CopySummary, copy, io_error, new_file, remove, require_database};
 use crate::db::{beside, create_file, empties_shortly, read_only, sync_folder};
 use crate::keyring::Keyring;
-use crate::log::{Head, Loss, NewestHead, StoredHead, read_head, verify_log};
+use crate::log::{Head, Loss, NewestHead, StoredHead, StoredState, Tree, read_stored, verify_log};
 use crate::registry::Registry;
 use crate::registry::open::{OpenError, check_keyring, lock};
 
@@ -49,6 +49,8 @@ pub struct Restored {
     pub compared: bool,
     /// What is lost, as far as it is known.
     pub loss: Option<Loss>,
+    /// Whether the log of the copy is not a continuation of one that is known, which is lost then.
+    pub other_branch: bool,
     /// The files that were there before, under their new names.
     pub moved: Vec<PathBuf>,
 }
@@ -64,12 +66,23 @@ pub(super) fn older(path: &Path, loss: &Loss) -> String {
     )
 }
 
+/// The message of a refusal.
+pub(super) fn other_branch(path: &Path) -> String {
+    format!(
+        "{} is of another branch: the records that this broker had recorded are not in it, others are. So it is when a keystore \
+         went on after an older copy was restored. Restore a backup of the last branch, or accept the loss with --accept-loss: \
+         then the changes of that branch are undone",
+        path.display()
+    )
+}
+
 impl Restore<'_> {
     /// Verifies the copy and puts it in place, with a record of the restore in its log. Every challenge that was
     /// issued before is refused from then on: its nonce may have been spent after the copy was made.
     ///
     /// # Errors
-    /// [`BackupError`]. Nothing has changed if it is [`BackupError::Older`] or the copy is not good.
+    /// [`BackupError`]. Nothing has changed if it is [`BackupError::Older`], [`BackupError::OtherBranch`] or the copy is not
+    /// good.
     pub async fn run(self, keyring: Keyring) -> Result<Restored, BackupError> {
         let _lock = lock(self.database)?;
         require_database(self.file).await?;
@@ -98,14 +111,22 @@ impl Restore<'_> {
     async fn through(self, temporary: &Path, keyring: Keyring) -> Result<Restored, BackupError> {
         copy(self.file, temporary).await?;
         let registry = Registry::open_copy(temporary, keyring).await?;
-        let log = verify_log(&mut *registry.log().pools.writer.acquire().await?, registry.keyring()).await?;
-        let copy = CopySummary::new(temporary, log)?;
-        let Known { head: known, compared } = self.known_head(registry.keyring()).await?;
+        let Known { head: known, trees, compared } = self.known_head(registry.keyring()).await?;
+        let mut connection = registry.log().pools.writer.acquire().await?;
+        let log = verify_log(&mut connection, registry.keyring(), &trees).await?;
+        drop(connection);
+        let copy = CopySummary::new(temporary, &log)?;
         let loss = known.and_then(|known| Loss::of(log.head, known));
-        if let (Some(loss), LossChoice::Refuse) = (loss, self.loss) {
-            return Err(BackupError::Older { path: self.file.to_owned(), loss });
+        let other_branch = !log.continues;
+        if self.loss == LossChoice::Refuse {
+            let path = self.file.to_owned();
+            match loss {
+                _ if other_branch => return Err(BackupError::OtherBranch { path }),
+                Some(loss) => return Err(BackupError::Older { path, loss }),
+                None => {}
+            }
         }
-        registry.record_restore(self.at, &target(copy.records, loss)).await?;
+        registry.record_restore(self.at, &target(copy.records, loss, other_branch)).await?;
         let pools = &registry.log().pools;
         let emptied = empties_shortly(&pools.writer).await;
         pools.close().await;
@@ -117,13 +138,14 @@ impl Restore<'_> {
         fs::rename(temporary, self.database).map_err(|source| io_error(self.database, source))?;
         sync_folder(self.database).map_err(|source| io_error(self.database, source))?;
         let newest = NewestHead::of(self.database);
-        newest.write(registry.keyring(), registry.log().pins.seen()).map_err(OpenError::from)?;
-        Ok(Restored { copy, compared, loss, moved })
+        newest.write(registry.keyring(), &registry.log().pins.state()).map_err(OpenError::from)?;
+        Ok(Restored { copy, compared, loss, other_branch, moved })
     }
 
     /// The newest head that the files show. A damaged database in place is no obstacle: its head is not known then.
     async fn known_head(&self, keyring: &Keyring) -> Result<Known, BackupError> {
-        let (mut known, mut compared) = (head_in_place(self.database, keyring).await, false);
+        let mut known = Known::default();
+        known.add(head_in_place(self.database, keyring).await);
         let newest = NewestHead::of(self.database);
         for file in [Some(newest.path()), self.newest].into_iter().flatten() {
             let stored = StoredHead::read(file).map_err(OpenError::from)?;
@@ -131,9 +153,9 @@ impl Restore<'_> {
                 return Err(io_error(file, io::ErrorKind::NotFound.into()));
             }
             match stored.map(|stored| stored.authenticate(keyring)).transpose() {
-                Ok(head) => {
-                    compared |= head.is_some();
-                    known = newer(known, head);
+                Ok(state) => {
+                    known.compared |= state.is_some();
+                    known.add(state);
                 }
                 // What is lost is unknown then. Accepting the loss covers that too.
                 Err(error) if self.loss == LossChoice::Accept => {
@@ -142,7 +164,7 @@ impl Restore<'_> {
                 Err(error) => return Err(OpenError::from(error).into()),
             }
         }
-        Ok(Known { head: known, compared })
+        Ok(known)
     }
 
     /// The time in the names of the files that are moved aside: this second, or the next that no interrupted restore has used.
@@ -185,32 +207,40 @@ impl Restore<'_> {
 }
 
 /// What the files in place show.
+#[derive(Default)]
 struct Known {
     /// The newest head.
     head: Option<Head>,
+    /// The logs.
+    trees: Vec<Tree>,
     /// Whether a file with the newest head is among them.
     compared: bool,
 }
 
-/// The head of the database in place, if there is a sound one.
-async fn head_in_place(database: &Path, keyring: &Keyring) -> Option<Head> {
+impl Known {
+    fn add(&mut self, state: Option<StoredState>) {
+        let Some(StoredState { head, tree }) = state else { return };
+        let known = self.head.unwrap_or_default();
+        self.head = Some(Head { size: known.size.max(head.size), epoch: known.epoch.max(head.epoch) });
+        self.trees.extend(tree);
+    }
+}
+
+/// The log of the database in place, if there is a sound one.
+async fn head_in_place(database: &Path, keyring: &Keyring) -> Option<StoredState> {
     if fs::metadata(database).ok()?.len() == 0 {
         return None;
     }
     let mut connection = read_only(database).await.ok()?;
     let is_ours = check_keyring(database, &mut connection, keyring).await.is_ok();
-    let head = read_head(&mut connection, keyring, Head::default()).await.ok();
+    let head = read_stored(&mut connection, keyring).await.ok();
     connection.close().await.ok()?;
     head.filter(|_| is_ours)
 }
 
-fn newer(known: Option<Head>, head: Option<Head>) -> Option<Head> {
-    let (Some(one), Some(other)) = (known, head) else { return known.or(head) };
-    Some(Head { size: one.size.max(other.size), epoch: one.epoch.max(other.epoch) })
-}
-
 /// What the record of the restore says.
-fn target(records: u64, loss: Option<Loss>) -> String {
+fn target(records: u64, loss: Option<Loss>, other_branch: bool) -> String {
     let lost = loss.map_or_else(String::new, |loss| format!(", at least {} lost", loss.records));
-    format!("{records} records{lost}")
+    let branch = if other_branch { ", of another branch" } else { "" };
+    format!("{records} records{lost}{branch}")
 }

@@ -119,10 +119,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "volumes", include_str!("../../migrations/0003_volumes.sql")),
     (4, "proposals", include_str!("../../migrations/0004_proposals.sql")),
     (5, "nonce floor", include_str!("../../migrations/0005_nonce_floor.sql")),
+    (6, "log tree", include_str!("../../migrations/0006_log_tree.sql")),
 ];
 
 /// The number of the last migration.
-pub(super) const NEWEST_TABLES: i64 = 5;
+pub(super) const NEWEST_TABLES: i64 = 6;
 
 /// The tables that the migrations create.
 const TABLES: &[&str] = &[

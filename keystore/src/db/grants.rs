@@ -10,12 +10,13 @@ use super::columns::tampered;
 use super::error::StoreError;
 use super::sqlite::{Connection, Db, Script, is_constraint, run};
 
-/// The head of the log as stored, with the epoch that its MAC covers.
+/// The head of the log as stored, with the epoch and the tree that its MAC covers.
 pub(crate) struct HeadRow {
     pub(crate) size: i64,
     pub(crate) epoch: i64,
     pub(crate) generation: i64,
     pub(crate) mac: Vec<u8>,
+    pub(crate) tree: Vec<u8>,
 }
 
 /// A leaf of the log as stored.
@@ -140,6 +141,8 @@ fn claim_or_fail(
         .push_bind(next.size)
         .push(" ELSE NULL END, mac = ")
         .push_bind(next.mac)
+        .push(", tree = ")
+        .push_bind(next.tree)
         .push(" WHERE id = 1");
 }
 

@@ -1,6 +1,6 @@
 //! Catches up with changes in the log, and checks that no leaf is missing.
 
-use super::head::{EPOCH, Head, read_head};
+use super::head::{EPOCH, Head, LogState, read_head};
 use super::leaf::{LEAVES, LoggedRecord, read_leaf};
 use super::pins::Pins;
 use super::record::LogRecord;
@@ -12,9 +12,9 @@ use crate::keyring::Keyring;
 pub(super) async fn load_pins(pools: &Pools, keyring: &Keyring) -> Result<Pins, StoreError> {
     let pins = Pins::default();
     let mut tx = pools.read(Reader::Release, "load-pins").await?;
-    let head = read_head(&mut tx, keyring, Head::default()).await?;
-    check_count(&mut tx, head).await?;
-    catch_up(&mut tx, keyring, &pins, head).await?;
+    let state = read_head(&mut tx, keyring, Head::default()).await?;
+    check_count(&mut tx, state.head()).await?;
+    catch_up(&mut tx, keyring, &pins, &state).await?;
     Ok(pins)
 }
 
@@ -32,15 +32,15 @@ pub(super) async fn check_count(connection: &mut Connection, head: Head) -> Resu
     if found == [head.size, head.size] { Ok(()) } else { Err(columns::tampered(LEAVES, "all")) }
 }
 
-/// Adds the changes up to `head`, including other processes', so that no row can be rolled back behind any of
+/// Adds the changes up to this state, including other processes', so that no row can be rolled back behind any of
 /// them.
 pub(super) async fn catch_up(
     connection: &mut Connection,
     keyring: &Keyring,
     pins: &Pins,
-    head: Head,
+    state: &LogState,
 ) -> Result<(), StoreError> {
-    let mut taken = pins.changes();
+    let (mut taken, head) = (pins.changes(), state.head());
     while taken.epoch < head.epoch {
         let leaves = sqlx::query(
             "SELECT * FROM log_leaves WHERE kind = 'operator' AND idx >= $1 AND idx < $2 ORDER BY idx LIMIT $3",
@@ -65,7 +65,7 @@ pub(super) async fn catch_up(
             return Err(columns::tampered(EPOCH, "1"));
         }
     }
-    pins.saw(head);
+    pins.saw(state);
     Ok(())
 }
 

@@ -1,14 +1,17 @@
-//! The head of the log: the number of leaves, the epoch, and the lock that changes and grants share.
+//! The head of the log: the number of leaves, the epoch, the tree over the leaves, and the lock that changes and grants share.
 
 use serde::Serialize;
+use sqlx::Row as _;
+use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::hashing::Preimage;
 
+use super::tree::Tree;
 use crate::db::columns::{self, stored};
 use crate::db::grants::HeadRow;
 use crate::db::{Connection, Row, StoreError, run};
 use crate::keyring::Keyring;
 
-/// The state of the log: the number of its leaves, and the epoch, which is the number of changes so far.
+/// How far the log has got: the number of its leaves, and the epoch, which is the number of changes so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) size: u64,
@@ -19,11 +22,6 @@ impl Head {
     /// Whether the log had more leaves or changes at this head than at the other.
     pub(crate) const fn is_newer_than(self, other: Self) -> bool {
         self.size > other.size || self.epoch > other.epoch
-    }
-
-    /// The head after `leaves` more leaves.
-    pub(crate) const fn plus(self, leaves: usize) -> Self {
-        Self { size: self.size.saturating_add(leaves as u64), ..self }
     }
 }
 
@@ -44,50 +42,89 @@ impl Loss {
     }
 }
 
-/// Takes the log's lock and returns its head.
+/// The log at a head, with all that is needed to append to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogState {
+    pub(crate) epoch: u64,
+    pub(crate) tree: Tree,
+}
+
+impl LogState {
+    pub(crate) const fn head(&self) -> Head {
+        Head { size: self.tree.size(), epoch: self.epoch }
+    }
+
+    /// The index of the next leaf.
+    pub(crate) const fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
+    /// The state after these leaves.
+    pub(crate) fn plus(&self, leaves: impl IntoIterator<Item = Digest32>) -> Self {
+        Self { epoch: self.epoch, tree: self.tree.plus(leaves) }
+    }
+}
+
+/// A state as stored. One written by an earlier version lacks the tree.
+#[derive(Debug)]
+pub(crate) struct StoredState {
+    pub(crate) head: Head,
+    pub(crate) tree: Option<Tree>,
+}
+
+/// Takes the log's lock and returns its state.
 pub(crate) async fn lock_head(
     connection: &mut Connection,
     keyring: &Keyring,
     seen: Head,
-) -> Result<Head, StoreError> {
+) -> Result<LogState, StoreError> {
     // An UPDATE without effect takes the lock, with the same statement on every database.
     sqlx::query("UPDATE log_head SET size = size + 0 WHERE id = 1").execute(&mut *connection).await?;
     read_head(connection, keyring, seen).await
 }
 
 /// The row of a head, with its MAC under the primary generation.
-pub(crate) fn head_row(keyring: &Keyring, head: Head) -> Result<HeadRow, StoreError> {
+pub(crate) fn head_row(keyring: &Keyring, state: &LogState) -> Result<HeadRow, StoreError> {
     let primary = keyring.primary();
+    let tree = state.tree.to_bytes();
     Ok(HeadRow {
-        size: stored(head.size)?,
-        epoch: stored(head.epoch)?,
+        size: stored(state.size())?,
+        epoch: stored(state.epoch)?,
         generation: i64::from(primary.id),
-        mac: primary.row().sign(&head_preimage(head)),
+        mac: primary.row().sign(&head_preimage(state.head(), &tree)),
+        tree,
     })
 }
 
-/// Reads the head of the log, which must not be older than `seen`. The caller must have read `seen` before
+/// Reads the state of the log, which must not be older than `seen`. The caller must have read `seen` before
 /// this view was taken.
 pub(crate) async fn read_head(
     connection: &mut Connection,
     keyring: &Keyring,
     seen: Head,
-) -> Result<Head, StoreError> {
+) -> Result<LogState, StoreError> {
+    let StoredState { head, tree } = read_stored(connection, keyring).await?;
+    match tree {
+        Some(tree) if !seen.is_newer_than(head) => Ok(LogState { epoch: head.epoch, tree }),
+        _ => Err(columns::tampered(HEAD, "1")),
+    }
+}
+
+/// Reads the state of a log that an earlier version may have written.
+pub(crate) async fn read_stored(
+    connection: &mut Connection,
+    keyring: &Keyring,
+) -> Result<StoredState, StoreError> {
     let row = sqlx::query(
-        "SELECT log_head.size, log_head.generation, log_head.mac, epoch.value FROM log_head, epoch \
-         WHERE log_head.id = 1 AND epoch.id = 1",
+        "SELECT log_head.*, epoch.value FROM log_head, epoch WHERE log_head.id = 1 AND epoch.id = 1",
     )
     .fetch_optional(connection)
     .await?
     .ok_or_else(|| columns::tampered(HEAD, "1"))?;
-    let head = check_head(keyring, &row)?;
-    if seen.is_newer_than(head) {
-        return Err(columns::tampered(HEAD, "1"));
-    }
-    Ok(head)
+    check_head(keyring, &row)
 }
 
-fn check_head(keyring: &Keyring, row: &Row) -> Result<Head, StoreError> {
+fn check_head(keyring: &Keyring, row: &Row) -> Result<StoredState, StoreError> {
     let size = columns::number(row, "size", HEAD, "1")?;
     let head = Head { size, epoch: columns::number(row, "value", EPOCH, "1")? };
     let id = columns::generation(row, HEAD, "1")?;
@@ -96,32 +133,44 @@ fn check_head(keyring: &Keyring, row: &Row) -> Result<Head, StoreError> {
         key: "1".to_owned(),
         id,
     })?;
-    if generation.row().verifies(&head_preimage(head), &columns::bytes(row, "mac", HEAD, "1")?) {
-        Ok(head)
-    } else {
-        Err(columns::tampered(HEAD, "1"))
+    // The column is missing in the tables of an earlier version.
+    let tree = row.try_get::<Option<Vec<u8>>, _>("tree").unwrap_or_default();
+    let preimage = tree.as_ref().map_or_else(|| head_preimage_v1(head), |tree| head_preimage(head, tree));
+    if !generation.row().verifies(&preimage, &columns::bytes(row, "mac", HEAD, "1")?) {
+        return Err(columns::tampered(HEAD, "1"));
     }
+    let Some(tree) = tree else { return Ok(StoredState { head, tree: None }) };
+    let tree = Tree::from_bytes(size, &tree).ok_or_else(|| columns::tampered(HEAD, "1"))?;
+    Ok(StoredState { head, tree: Some(tree) })
 }
 
 pub(super) async fn write_head(
     connection: &mut Connection,
     keyring: &Keyring,
-    head: Head,
+    state: &LogState,
 ) -> Result<(), StoreError> {
-    let row = head_row(keyring, head)?;
-    let update = sqlx::query("UPDATE log_head SET size = $1, generation = $2, mac = $3 WHERE id = 1")
-        .bind(row.size)
-        .bind(row.generation)
-        .bind(row.mac);
+    let row = head_row(keyring, state)?;
+    let update =
+        sqlx::query("UPDATE log_head SET size = $1, generation = $2, mac = $3, tree = $4 WHERE id = 1")
+            .bind(row.size)
+            .bind(row.generation)
+            .bind(row.mac)
+            .bind(row.tree);
     let (_, updated) = run(connection, update).await?;
     if updated == 1 { Ok(()) } else { Err(columns::tampered(HEAD, "1")) }
 }
 
+/// label || number of leaves || epoch || roots of the complete subtrees, each length-prefixed.
+pub(crate) fn head_preimage(head: Head, tree: &[u8]) -> Preimage {
+    Preimage::new(HEAD_LABEL).number(head.size).number(head.epoch).field(tree)
+}
+
 /// label || number of leaves || epoch, each length-prefixed.
-pub(crate) fn head_preimage(head: Head) -> Preimage {
-    Preimage::new(HEAD_LABEL).number(head.size).number(head.epoch)
+fn head_preimage_v1(head: Head) -> Preimage {
+    Preimage::new(HEAD_LABEL_V1).number(head.size).number(head.epoch)
 }
 
 const HEAD: &str = "log_head";
 pub(crate) const EPOCH: &str = "epoch";
-const HEAD_LABEL: &[u8] = b"vouchsafe/v1 log head";
+const HEAD_LABEL: &[u8] = b"vouchsafe/v2 log head";
+const HEAD_LABEL_V1: &[u8] = b"vouchsafe/v1 log head";

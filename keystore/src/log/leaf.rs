@@ -4,7 +4,7 @@ use sqlx::{QueryBuilder, Row as _};
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::hashing::Preimage;
 
-use super::head::{Head, write_head};
+use super::head::{LogState, write_head};
 use super::record::LogRecord;
 use crate::db::columns::{self, stored, time};
 use crate::db::grants::{LeafRow, insert_leaves};
@@ -12,7 +12,10 @@ use crate::db::{Connection, Row, StoreError, run};
 use crate::keyring::Keyring;
 
 /// A leaf ready to be stored.
-pub(crate) struct Leaf(LeafRow);
+pub(crate) struct Leaf {
+    hash: Digest32,
+    row: LeafRow,
+}
 
 impl Leaf {
     pub(crate) fn new(keyring: &Keyring, index: u64, record: &LogRecord) -> Result<Self, StoreError> {
@@ -20,7 +23,7 @@ impl Leaf {
         // C2SP tlog, RFC 6962 §2.1: a leaf's hash has the prefix 0x00.
         let hash = Digest32::of_parts(&[&[0], text.as_bytes()]);
         let primary = keyring.primary();
-        Ok(Self(LeafRow {
+        let row = LeafRow {
             hash: hash.0.to_vec(),
             generation: i64::from(primary.id),
             mac: primary.row().sign(&leaf_preimage(index, &hash)),
@@ -31,11 +34,16 @@ impl Leaf {
             volume: volume_column(record),
             proposal: proposal_column(record),
             text,
-        }))
+        };
+        Ok(Self { hash, row })
+    }
+
+    pub(crate) const fn hash(&self) -> Digest32 {
+        self.hash
     }
 
     pub(crate) fn into_row(self) -> LeafRow {
-        self.0
+        self.row
     }
 }
 
@@ -50,18 +58,18 @@ pub struct LoggedRecord {
     pub record: LogRecord,
 }
 
-/// Appends leaves to the log, whose lock this transaction has; returns the new head.
+/// Appends leaves to the log, whose lock this transaction has; returns its new state.
 pub(crate) async fn append(
     connection: &mut Connection,
     keyring: &Keyring,
-    head: Head,
+    state: LogState,
     leaves: Vec<Leaf>,
-) -> Result<Head, StoreError> {
+) -> Result<LogState, StoreError> {
     if leaves.is_empty() {
-        return Ok(head);
+        return Ok(state);
     }
-    let (next, count) = (head.plus(leaves.len()), leaves.len() as u64);
-    let first = stored(head.size)?;
+    let (next, count) = (state.plus(leaves.iter().map(Leaf::hash)), leaves.len() as u64);
+    let first = stored(state.size())?;
     let mut insert = QueryBuilder::new("");
     insert_leaves(&mut insert, first, leaves.into_iter().map(Leaf::into_row).collect());
     let (_, written) = run(connection, insert.build()).await?;
@@ -69,7 +77,7 @@ pub(crate) async fn append(
     if written != count {
         return Err(columns::tampered(LEAVES, "new"));
     }
-    write_head(connection, keyring, next).await?;
+    write_head(connection, keyring, &next).await?;
     Ok(next)
 }
 

@@ -1,5 +1,5 @@
-//! The newest head of the log in a file beside the database, so that an older copy of the database is noticed when it
-//! is opened.
+//! The newest state of the log in a file beside the database, so that an older copy of the database, or one of another
+//! branch, is noticed when it is opened.
 //!
 //! The file is written after the commits that it describes, so it is never ahead of the database. It lags behind by
 //! up to [`WRITE_EVERY`]: a copy from that time is not noticed, nor are an older database and an older file that are
@@ -16,7 +16,8 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use vouchsafe_protocol::hashing::Preimage;
 
-use super::head::Head;
+use super::head::{Head, LogState, StoredState};
+use super::tree::Tree;
 use crate::db::sync_folder;
 use crate::keyring::{GenerationId, Keyring};
 use crate::primitives::random;
@@ -60,6 +61,9 @@ struct Document {
     version: u32,
     size: u64,
     epoch: u64,
+    /// Absent in version 1.
+    #[serde(default, with = "hex::serde", skip_serializing_if = "Vec::is_empty")]
+    tree: Vec<u8>,
     generation: GenerationId,
     #[serde(with = "hex::serde")]
     mac: Vec<u8>,
@@ -79,23 +83,28 @@ impl StoredHead {
         Ok(Some(Self { path: path.to_owned(), text }))
     }
 
-    /// The head in it, if its MAC is right.
-    pub(crate) fn authenticate(&self, keyring: &Keyring) -> Result<Head, NewestHeadError> {
+    /// The state in it, if its MAC is right.
+    pub(crate) fn authenticate(&self, keyring: &Keyring) -> Result<StoredState, NewestHeadError> {
         let invalid = || NewestHeadError::Invalid { path: self.path.clone() };
         let document: Document = serde_json::from_slice(&self.text).map_err(|_| invalid())?;
-        let Document { version, size, epoch, generation: id, mac } = document;
+        let Document { version, size, epoch, tree, generation: id, mac } = document;
         let head = Head { size, epoch };
+        let preimage = match version {
+            VERSION => preimage(head, &tree),
+            1 if tree.is_empty() => preimage_v1(head),
+            _ => return Err(invalid()),
+        };
         let unknown = || NewestHeadError::UnknownGeneration { path: self.path.clone(), id };
         let generation = keyring.get(id).ok_or_else(unknown)?;
-        if version == VERSION && generation.row().verifies(&preimage(head), &mac) {
-            Ok(head)
-        } else {
-            Err(invalid())
+        if !generation.row().verifies(&preimage, &mac) {
+            return Err(invalid());
         }
+        let tree = (version == VERSION).then(|| Tree::from_bytes(size, &tree).ok_or_else(invalid));
+        Ok(StoredState { head, tree: tree.transpose()? })
     }
 }
 
-/// Where the newest head of a database is kept, and what was written last.
+/// Where the newest state of a database's log is kept, and what was written last.
 #[derive(Debug)]
 pub(crate) struct NewestHead {
     path: PathBuf,
@@ -112,12 +121,13 @@ impl NewestHead {
         &self.path
     }
 
-    /// Writes a committed head, unless it is the one that was written last. Replaces the file atomically and durably.
-    pub(crate) fn write(&self, keyring: &Keyring, head: Head) -> Result<(), NewestHeadError> {
+    /// Writes a committed state, unless it is the one that was written last. Replaces the file atomically and durably.
+    pub(crate) fn write(&self, keyring: &Keyring, state: &LogState) -> Result<(), NewestHeadError> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let head = state.head();
         if *written != Some(head) {
             let io = |source| NewestHeadError::Io { path: self.path.clone(), source };
-            self.replace(&text(keyring, head).map_err(io)?).map_err(io)?;
+            self.replace(&text(keyring, state).map_err(io)?).map_err(io)?;
             *written = Some(head);
         }
         Ok(())
@@ -141,39 +151,48 @@ impl NewestHead {
     }
 }
 
-fn text(keyring: &Keyring, head: Head) -> io::Result<Vec<u8>> {
+fn text(keyring: &Keyring, state: &LogState) -> io::Result<Vec<u8>> {
     let primary = keyring.primary();
-    let Head { size, epoch } = head;
-    let mac = primary.row().sign(&preimage(head));
-    let document = Document { version: VERSION, size, epoch, generation: primary.id, mac };
+    let (Head { size, epoch }, tree) = (state.head(), state.tree.to_bytes());
+    let mac = primary.row().sign(&preimage(state.head(), &tree));
+    let document = Document { version: VERSION, size, epoch, tree, generation: primary.id, mac };
     let mut text = serde_json::to_vec(&document)?;
     text.push(b'\n');
     Ok(text)
 }
 
+/// label || number of leaves || epoch || roots of the complete subtrees, each length-prefixed.
+fn preimage(head: Head, tree: &[u8]) -> Preimage {
+    Preimage::new(LABEL).number(head.size).number(head.epoch).field(tree)
+}
+
 /// label || number of leaves || epoch, each length-prefixed.
-fn preimage(head: Head) -> Preimage {
-    Preimage::new(LABEL).number(head.size).number(head.epoch)
+fn preimage_v1(head: Head) -> Preimage {
+    Preimage::new(LABEL_V1).number(head.size).number(head.epoch)
 }
 
 /// How far the file may lag behind.
 pub(crate) const WRITE_EVERY: Duration = Duration::from_secs(60);
-const VERSION: u32 = 1;
-const LABEL: &[u8] = b"vouchsafe/v1 newest head";
-/// Bytes; far more than a file has.
-const LARGEST: u64 = 4096;
+const VERSION: u32 = 2;
+const LABEL: &[u8] = b"vouchsafe/v2 newest head";
+const LABEL_V1: &[u8] = b"vouchsafe/v1 newest head";
+/// Bytes; more than a file with 64 subtrees has.
+const LARGEST: u64 = 8192;
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use vouchsafe_protocol::UnixTime;
+    use vouchsafe_protocol::{Digest32, UnixTime};
 
     use super::*;
     use crate::keyring::file::KeyringFileError;
 
     const NOW: UnixTime = UnixTime(1_800_000_000);
-    const HEAD: Head = Head { size: 7, epoch: 3 };
+
+    fn state(size: u8, epoch: u64) -> LogState {
+        LogState { epoch, tree: Tree::default().plus((0..size).map(|leaf| Digest32([leaf; 32]))) }
+    }
 
     /// A keyring whose root key is 32 times 1.
     fn keyring(folder: &Path) -> Result<Keyring, KeyringFileError> {
@@ -200,16 +219,23 @@ mod tests {
         let newest = NewestHead::of(&folder.path().join("keystore.db"));
         assert_eq!(newest.path(), folder.path().join("keystore.head"));
         assert!(StoredHead::read(newest.path()).unwrap().is_none());
-        for head in [Head { size: 1, epoch: 1 }, HEAD, HEAD] {
-            newest.write(&keyring, head).unwrap();
+        for state in [state(1, 1), state(5, 3), state(5, 3)] {
+            newest.write(&keyring, &state).unwrap();
             let stored = StoredHead::read(newest.path()).unwrap().unwrap();
-            assert_eq!(stored.authenticate(&keyring).unwrap(), head);
+            let StoredState { head, tree } = stored.authenticate(&keyring).unwrap();
+            assert_eq!((head, tree), (state.head(), Some(state.tree)));
         }
         assert_eq!(fs::metadata(newest.path()).unwrap().permissions().mode() & 0o777, 0o600);
         // Nothing temporary is left.
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
-        let known = "{\"version\":1,\"size\":7,\"epoch\":3,\"generation\":1,\"mac\":\"40c0680da1ce97fbbabf2084e09c6669ef32e8c8ffff44907c7381e051a46f51\"}\n";
+        let known = "{\"version\":2,\"size\":5,\"epoch\":3,\"tree\":\"7df4cd3800f48106f989386081fec6ad3675ccbd3d1e9f3f4d1cf392f9995bfd0404040404040404040404040404040404040404040404040404040404040404\",\"generation\":1,\"mac\":\"8d38057e6dab2e6068b9a39fca9d967efb42bc820eab4f816d939aac994cabc7\"}\n";
         assert_eq!(fs::read_to_string(newest.path()).unwrap(), known);
+        // As an earlier version wrote it.
+        let known = "{\"version\":1,\"size\":7,\"epoch\":3,\"generation\":1,\"mac\":\"40c0680da1ce97fbbabf2084e09c6669ef32e8c8ffff44907c7381e051a46f51\"}\n";
+        fs::write(newest.path(), known).unwrap();
+        let StoredState { head, tree } =
+            StoredHead::read(newest.path()).unwrap().unwrap().authenticate(&keyring).unwrap();
+        assert_eq!((head, tree), (Head { size: 7, epoch: 3 }, None));
     }
 
     #[test]
@@ -217,16 +243,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let keyring = keyring(folder.path()).unwrap();
         let newest = NewestHead::of(&folder.path().join("keystore.db"));
-        newest.write(&keyring, HEAD).unwrap();
+        newest.write(&keyring, &state(5, 3)).unwrap();
         let text = fs::read_to_string(newest.path()).unwrap();
         let said = |text: &str| {
             fs::write(newest.path(), text).unwrap();
             StoredHead::read(newest.path()).unwrap().unwrap().authenticate(&keyring).unwrap_err()
         };
         for (from, to) in [
-            ("\"size\":7", "\"size\":6"),
+            ("\"size\":5", "\"size\":6"),
             ("\"epoch\":3", "\"epoch\":2"),
-            ("\"version\":1", "\"version\":2"),
+            ("\"version\":2", "\"version\":1"),
+            ("\"version\":2", "\"version\":3"),
+            ("\"tree\":\"", "\"tree\":\"00"),
+            ("\"tree\":", "\"mac\":\"00\",\"tree\":"),
             ("\"mac\":\"", "\"mac\":\"00"),
             ("}", ",\"more\":1}"),
             ("{", ""),

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use vouchsafe_protocol::UnixTime;
 
-use super::head::Head;
+use super::head::{Head, LogState};
 use super::record::{OperatorRecord, RESTORE};
 
 /// The last change of a row according to the log.
@@ -24,7 +24,7 @@ pub(crate) struct Pins(Mutex<PinTable>);
 #[derive(Default)]
 struct PinTable {
     changes: Head,
-    seen: Head,
+    seen: LogState,
     rows: BTreeMap<(String, String), Pin>,
     restored_at: Option<UnixTime>,
 }
@@ -59,14 +59,21 @@ impl Pins {
 
     /// The newest head that this process has seen.
     pub(crate) fn seen(&self) -> Head {
-        self.lock().seen
+        self.lock().seen.head()
     }
 
-    /// Notes a committed head.
-    pub(crate) fn saw(&self, head: Head) {
+    /// The log at that head.
+    pub(crate) fn state(&self) -> LogState {
+        self.lock().seen.clone()
+    }
+
+    /// Notes a committed state.
+    pub(crate) fn saw(&self, state: &LogState) {
         let mut pins = self.lock();
-        pins.seen.size = pins.seen.size.max(head.size);
-        pins.seen.epoch = pins.seen.epoch.max(head.epoch);
+        if state.size() > pins.seen.size() {
+            pins.seen.tree.clone_from(&state.tree);
+        }
+        pins.seen.epoch = pins.seen.epoch.max(state.epoch);
     }
 
     pub(crate) fn missing(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::catch_up::{catch_up, load_pins};
-use super::head::{Head, lock_head, read_head};
+use super::head::{LogState, lock_head, read_head};
 use super::pins::Pins;
 use crate::db::{Pools, Reader, StoreError, Tx};
 use crate::keyring::Keyring;
@@ -43,17 +43,17 @@ impl Log {
         self.views.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let seen = self.pins.seen();
         let mut tx = self.pools.read(reader, "view").await?;
-        let head = read_head(&mut tx, &self.keyring, seen).await?;
-        catch_up(&mut tx, &self.keyring, &self.pins, head).await?;
-        Ok(View { tx, epoch: head.epoch })
+        let state = read_head(&mut tx, &self.keyring, seen).await?;
+        catch_up(&mut tx, &self.keyring, &self.pins, &state).await?;
+        Ok(View { tx, epoch: state.epoch })
     }
 
-    /// A writing transaction that has the log's lock, and the current head.
-    pub(crate) async fn lock(&self) -> Result<(Tx<'static>, Head), StoreError> {
+    /// A writing transaction that has the log's lock, and the current state.
+    pub(crate) async fn lock(&self) -> Result<(Tx<'static>, LogState), StoreError> {
         let mut tx = self.pools.write("change").await?;
         // The head first: it is the lock that changes and grants share.
-        let head = lock_head(&mut tx, &self.keyring, self.pins.seen()).await?;
-        catch_up(&mut tx, &self.keyring, &self.pins, head).await?;
-        Ok((tx, head))
+        let state = lock_head(&mut tx, &self.keyring, self.pins.seen()).await?;
+        catch_up(&mut tx, &self.keyring, &self.pins, &state).await?;
+        Ok((tx, state))
     }
 }

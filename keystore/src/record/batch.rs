@@ -167,16 +167,16 @@ impl Batches {
         batch: &[NewRefusal],
     ) -> Result<(), StoreError> {
         let mut tx = self.log.pools.write_on(connection, "refusals").await?;
-        let head = lock_head(&mut tx, &self.log.keyring, self.log.pins.seen()).await?;
+        let state = lock_head(&mut tx, &self.log.keyring, self.log.pins.seen()).await?;
         let mut leaves = Vec::with_capacity(batch.len());
-        for (refusal, index) in batch.iter().zip(head.size..) {
+        for (refusal, index) in batch.iter().zip(state.size()..) {
             leaves.push(Leaf::new(&self.log.keyring, index, &LogRecord::Refusal(refusal.record.clone()))?);
         }
         let new = self.new_pieces(batch.iter().flat_map(|refusal| &refusal.evidence).collect());
         grants::keep_evidence(&mut tx, evidence_rows(&new)).await?;
-        let head = append(&mut tx, &self.log.keyring, head, leaves).await?;
+        let state = append(&mut tx, &self.log.keyring, state, leaves).await?;
         tx.commit().await?;
-        self.log.pins.saw(head);
+        self.log.pins.saw(&state);
         self.kept.extend(new.iter().map(|piece| piece.bytes.digest()));
         Ok(())
     }

@@ -17,7 +17,7 @@ use super::rows::RowCheck;
 use crate::db::columns;
 use crate::db::{Connection, StoreError, Tx};
 use crate::log::record::{ApprovingList, Authority, ChangedRow, LogRecord, OperatorRecord};
-use crate::log::{EPOCH, Head, Leaf, append};
+use crate::log::{EPOCH, Leaf, LogState, append};
 use crate::primitives::random;
 
 /// The author of a change, the permit and the time, for the record.
@@ -148,8 +148,8 @@ pub(crate) struct Change<'k> {
     tx: Tx<'static>,
     authorized: &'k Authorized<'k>,
     pub(crate) epoch: u64,
-    /// The current head of the log, with the new epoch.
-    head: Head,
+    /// The current state of the log, with the new epoch.
+    state: LogState,
     rows: Vec<ChangedRow>,
     account: Option<Authority>,
     _turn: tokio::sync::MutexGuard<'k, ()>,
@@ -165,21 +165,21 @@ impl Registry {
         authorized: &'k Authorized<'k>,
     ) -> Result<Change<'k>, StoreError> {
         let turn = self.turn().await;
-        let (mut tx, head) = self.log.lock().await?;
+        let (mut tx, state) = self.log.lock().await?;
         if let Some(permit) = authorized.actor.permit() {
-            require_account(&mut tx, self.check(head.epoch), permit.operator()).await?;
+            require_account(&mut tx, self.check(state.epoch), permit.operator()).await?;
         }
         let row = sqlx::query("UPDATE epoch SET value = value + 1 WHERE id = 1 RETURNING value")
             .fetch_optional(&mut *tx)
             .await?
             .ok_or_else(|| columns::tampered(EPOCH, "1"))?;
         let epoch = columns::number(&row, "value", EPOCH, "1")?;
-        if epoch != head.epoch.saturating_add(1) {
+        if epoch != state.epoch.saturating_add(1) {
             return Err(columns::tampered(EPOCH, "1"));
         }
-        let head = Head { epoch, ..head };
+        let state = LogState { epoch, ..state };
         let rows = Vec::new();
-        Ok(Change { registry: self, tx, authorized, epoch, head, rows, account: None, _turn: turn })
+        Ok(Change { registry: self, tx, authorized, epoch, state, rows, account: None, _turn: turn })
     }
 }
 
@@ -227,11 +227,12 @@ impl<'k> Change<'k> {
             target: target.clone(),
         };
         let log = &self.registry.log;
-        let leaf = Leaf::new(&log.keyring, self.head.size, &LogRecord::Operator(record.clone()))?;
-        let next = append(&mut self.tx, &log.keyring, self.head, vec![leaf]).await?;
+        let index = self.state.size();
+        let leaf = Leaf::new(&log.keyring, index, &LogRecord::Operator(record.clone()))?;
+        let state = append(&mut self.tx, &log.keyring, self.state, vec![leaf]).await?;
         self.tx.commit().await?;
-        log.pins.apply(self.head.size, &record);
-        log.pins.saw(next);
+        log.pins.apply(index, &record);
+        log.pins.saw(&state);
         self.registry.forget_before(record.epoch);
         tracing::info!(event = "keystore.changed", action, epoch = record.epoch, record.id = %record.id);
         Ok(())

@@ -17,7 +17,9 @@ use crate::db::{
 };
 use crate::keyring::{GenerationId, Keyring};
 use crate::log::record::RESTORE;
-use crate::log::{Head, Log, Loss, NewestHead, NewestHeadError, StoredHead, head_preimage};
+use crate::log::{
+    Log, LogState, Loss, NewestHead, NewestHeadError, StoredHead, StoredState, add_tree, continues, head_row,
+};
 use crate::sealing;
 
 /// Why a keystore could not be created or opened.
@@ -127,6 +129,18 @@ pub enum OpenError {
         /// What it lacks.
         loss: Loss,
     },
+    /// Its log has other records than the newest known head is of.
+    #[error(
+        "the log of the keystore at {} is of another branch: its first {size} records are not those that this broker had \
+         recorded. Restore the newest backup with `vouchsafe restore` (docs/operations.md)",
+        path.display()
+    )]
+    OtherBranch {
+        /// The database.
+        path: PathBuf,
+        /// Number of records at the newest known head.
+        size: u64,
+    },
     /// The file with the newest head cannot be used.
     #[error("{0}; restore the newest backup with `vouchsafe restore` (docs/operations.md)")]
     Newest(#[from] NewestHeadError),
@@ -145,7 +159,7 @@ impl Registry {
         let pools = connect(path, Some(lock(path)?)).await.map_err(StoreError::from)?;
         initialise(&pools, &keyring).await?;
         let registry = Self::with_pools(path, pools, keyring).await?;
-        registry.newest.write(registry.keyring(), registry.log.pins.seen())?;
+        registry.newest.write(registry.keyring(), &registry.log.pins.state())?;
         Ok(registry)
     }
 
@@ -184,6 +198,7 @@ impl Registry {
         let mut tx = pools.read(Reader::Release, "check-keyring").await?;
         check_keyring(path, &mut tx, &keyring).await?;
         tx.rollback().await?;
+        add_tree(&pools, &keyring).await?;
         let log = Log::open(pools, keyring).await?;
         chips::check_count(&log.pools, &log.keyring).await?;
         Ok(Self::new(log, NewestHead::of(path)))
@@ -192,9 +207,8 @@ impl Registry {
     /// Compares the log with the newest head in the file, which a keystore of an earlier version does not have yet.
     async fn check_newest_head(&self, path: &Path, newest: Option<StoredHead>) -> Result<(), OpenError> {
         let newest = newest.map(|newest| newest.authenticate(self.keyring())).transpose()?;
-        let loss = newest.and_then(|newest| Loss::of(self.log.pins.seen(), newest));
-        if let Some(loss) = loss {
-            return Err(OpenError::OldCopy { path: path.to_owned(), loss });
+        if let Some(newest) = &newest {
+            self.check_continues(path, newest).await?;
         }
         let noted = is_newest_head_noted(&self.log).await?;
         if newest.is_none() && noted {
@@ -209,10 +223,23 @@ impl Registry {
         Ok(())
     }
 
+    /// Checks that the log continues the newest known state.
+    async fn check_continues(&self, path: &Path, newest: &StoredState) -> Result<(), OpenError> {
+        if let Some(loss) = Loss::of(self.log.pins.seen(), newest.head) {
+            return Err(OpenError::OldCopy { path: path.to_owned(), loss });
+        }
+        let Some(tree) = &newest.tree else { return Ok(()) };
+        if continues(&self.log, tree).await? {
+            Ok(())
+        } else {
+            Err(OpenError::OtherBranch { path: path.to_owned(), size: tree.size() })
+        }
+    }
+
     /// Writes the newest head that is known to be committed to its file; returns whether it could. Without it, an
     /// older copy of the database would go unnoticed; nothing else depends on it.
     pub(crate) fn write_newest_head(&self) -> bool {
-        let written = self.newest.write(self.keyring(), self.log.pins.seen());
+        let written = self.newest.write(self.keyring(), &self.log.pins.state());
         if let Err(error) = &written {
             tracing::warn!(event = "keystore.newest_head_not_written", %error);
         }
@@ -256,9 +283,11 @@ async fn initialise(pools: &Pools, keyring: &Keyring) -> Result<(), StoreError> 
         .bind(sealed)
         .execute(&mut *tx)
         .await?;
-    sqlx::query("INSERT INTO log_head (id, size, generation, mac) VALUES (1, 0, $1, $2)")
-        .bind(i64::from(primary.id))
-        .bind(primary.row().sign(&head_preimage(Head::default())))
+    let head = head_row(keyring, &LogState::default())?;
+    sqlx::query("INSERT INTO log_head (id, size, generation, mac, tree) VALUES (1, 0, $1, $2, $3)")
+        .bind(head.generation)
+        .bind(head.mac)
+        .bind(head.tree)
         .execute(&mut *tx)
         .await?;
     chips::initialise(&mut tx, keyring).await?;

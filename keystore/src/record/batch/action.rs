@@ -7,7 +7,7 @@ use crate::db::columns::time;
 use crate::db::grants::{self, NonceRow};
 use crate::db::{Connection, StoreError, Tx};
 use crate::log::record::{EvidencePiece, LogRecord};
-use crate::log::{Head, Leaf, append};
+use crate::log::{Leaf, LogState, append};
 use crate::record::pending::PendingAction;
 
 /// A nonce, and the last second in which its challenge is accepted.
@@ -38,18 +38,18 @@ impl Batches {
     pub(super) async fn append_alone(
         &mut self,
         mut tx: Tx<'_>,
-        head: Head,
+        state: LogState,
         record: &LogRecord,
         evidence: &[EvidencePiece],
         (nonce, expires_at): ExpiringNonce,
     ) -> Result<(), StoreError> {
         let pieces = self.new_pieces(evidence.iter().collect());
         grants::keep_evidence(&mut tx, evidence_rows(&pieces)).await?;
-        let leaf = Leaf::new(&self.log.keyring, head.size, record)?;
-        let head = append(&mut tx, &self.log.keyring, head, vec![leaf]).await?;
+        let leaf = Leaf::new(&self.log.keyring, state.size(), record)?;
+        let state = append(&mut tx, &self.log.keyring, state, vec![leaf]).await?;
         let kept: Vec<_> = pieces.iter().map(|piece| piece.bytes.digest()).collect();
         tx.commit().await?;
-        self.log.pins.saw(head);
+        self.log.pins.saw(&state);
         if self.spent.len() < MAX_SPENT {
             self.spent.insert(nonce, expires_at);
         }

@@ -9,7 +9,7 @@ use crate::db::columns::time;
 use crate::db::grants::{BatchOutcome, GrantBatch};
 use crate::db::{Connection, StoreError};
 use crate::log::record::LogRecord;
-use crate::log::{Head, Leaf, head_row};
+use crate::log::{Leaf, LogState, head_row};
 use crate::record::types::{NewGrant, RecordError};
 use crate::record::volumes::volumes_of;
 use crate::volumes::VolumeId;
@@ -29,18 +29,18 @@ pub(super) enum FastPath {
 /// A batch, and the state after its commit.
 struct Plan {
     batch: GrantBatch,
-    next: Head,
+    next: LogState,
     pieces: Vec<Digest32>,
 }
 
 impl Batches {
     pub(super) async fn write_fast(&mut self, connection: &mut Connection, batch: &[Pending]) -> FastPath {
-        let seen = self.log.pins.seen();
+        let seen = self.log.pins.state();
         let volumes: Vec<VolumeId> = volumes(batch).collect();
-        if !self.is_plain(batch, seen, &volumes) {
+        if !self.is_plain(batch, &seen, &volumes) {
             return FastPath::SlowPath;
         }
-        let plan = match self.plan(batch, seen, &volumes) {
+        let plan = match self.plan(batch, &seen, &volumes) {
             Ok(plan) => plan,
             Err(error) => return FastPath::Failed(error),
         };
@@ -53,8 +53,8 @@ impl Batches {
             BatchOutcome::Unsound => return FastPath::SlowPathAnew,
             BatchOutcome::Failed(error) => return FastPath::Failed(error),
         }
-        self.log.pins.saw(plan.next);
-        let results: Vec<_> = (seen.size..plan.next.size).map(Ok).collect();
+        self.log.pins.saw(&plan.next);
+        let results: Vec<_> = (seen.size()..plan.next.size()).map(Ok).collect();
         self.remember(batch, &results, self.pruned);
         self.kept.extend(plan.pieces);
         FastPath::Done(results)
@@ -62,7 +62,7 @@ impl Batches {
 
     /// Whether every grant is of this epoch, with a distinct nonce above the floor and not known to be spent, only known chips
     /// and no volume that is known to have records.
-    fn is_plain(&self, batch: &[Pending], seen: Head, volumes: &[VolumeId]) -> bool {
+    fn is_plain(&self, batch: &[Pending], seen: &LogState, volumes: &[VolumeId]) -> bool {
         let mut nonces = HashSet::with_capacity(batch.len());
         let mut grants = batch.iter().map(|pending| &pending.grant);
         self.is_prune_due(batch).is_none()
@@ -76,19 +76,20 @@ impl Batches {
             })
     }
 
-    fn plan(&mut self, batch: &[Pending], seen: Head, volumes: &[VolumeId]) -> Result<Plan, StoreError> {
+    fn plan(&mut self, batch: &[Pending], seen: &LogState, volumes: &[VolumeId]) -> Result<Plan, StoreError> {
         let pieces = self.new_pieces(batch.iter().flat_map(|pending| &pending.grant.evidence).collect());
-        let (keyring, next) = (&self.log.keyring, seen.plus(batch.len()));
+        let keyring = &self.log.keyring;
         let mut leaves = Vec::with_capacity(batch.len());
-        for (Pending { grant, .. }, index) in batch.iter().zip(seen.size..) {
-            leaves.push(Leaf::new(keyring, index, &LogRecord::Grant(grant.record.clone()))?.into_row());
+        for (Pending { grant, .. }, index) in batch.iter().zip(seen.size()..) {
+            leaves.push(Leaf::new(keyring, index, &LogRecord::Grant(grant.record.clone()))?);
         }
+        let next = seen.plus(leaves.iter().map(Leaf::hash));
         let batch = GrantBatch {
             seen: head_row(keyring, seen)?,
-            next: head_row(keyring, next)?,
+            next: head_row(keyring, &next)?,
             floor: time(self.pruned.floor)?,
             nonces: nonce_rows(batch)?,
-            leaves,
+            leaves: leaves.into_iter().map(Leaf::into_row).collect(),
             evidence: evidence_rows(&pieces),
             volumes: volumes.iter().map(ToString::to_string).collect(),
         };

@@ -40,10 +40,10 @@ impl Batches {
         new: &NewProposal,
     ) -> Result<Result<ProposalState, RecordError>, StoreError> {
         let mut tx = self.log.pools.write_on(connection, "proposal").await?;
-        let head = lock_head(&mut tx, &self.log.keyring, self.log.pins.seen()).await?;
-        if new.epoch != head.epoch {
+        let state = lock_head(&mut tx, &self.log.keyring, self.log.pins.seen()).await?;
+        if new.epoch != state.epoch {
             tx.rollback().await?;
-            return Ok(Err(RecordError::EpochMoved { epoch: head.epoch }));
+            return Ok(Err(RecordError::EpochMoved { epoch: state.epoch }));
         }
         let (keyring, pins) = (&self.log.keyring, &self.log.pins);
         let found = of_baseline(&mut tx, keyring, pins, &new.proposal.baseline, (new.id, new.at)).await?;
@@ -60,7 +60,7 @@ impl Batches {
             tx.rollback().await?;
             return Ok(Err(RecordError::NonceSpent));
         }
-        self.append_alone(tx, head, &LogRecord::Proposal(Box::new(record)), &new.evidence, nonce).await?;
+        self.append_alone(tx, state, &LogRecord::Proposal(Box::new(record)), &new.evidence, nonce).await?;
         Ok(Ok(ProposalState::Pending { id: new.id, until: new.until }))
     }
 

@@ -32,18 +32,18 @@ impl Batches {
         batch: &[Pending],
     ) -> Result<Vec<Result<u64, RecordError>>, StoreError> {
         let mut tx = self.log.pools.write_on(connection, "grants-slow").await?;
-        let head = lock_head(&mut tx, &self.log.keyring, self.log.pins.seen()).await?;
-        let mut steps = self.look_up(&mut tx, head, batch).await?;
+        let state = lock_head(&mut tx, &self.log.keyring, self.log.pins.seen()).await?;
+        let mut steps = self.look_up(&mut tx, state.head(), batch).await?;
         let results = batch.iter().map(|pending| self.take(&mut steps, pending));
         let results = results.collect::<Result<Vec<_>, _>>()?;
         let Steps { floor, chips, volumes, leaves, pieces, .. } = steps;
         let new = self.new_pieces(pieces);
         grants::keep_evidence(&mut tx, evidence_rows(&new)).await?;
-        let head = append(&mut tx, &self.log.keyring, head, leaves).await?;
+        let state = append(&mut tx, &self.log.keyring, state, leaves).await?;
         Chips::write(&mut tx, &self.log.keyring, &chips).await?;
         let pruned = self.prune(&mut tx, batch, floor).await?;
         tx.commit().await?;
-        self.log.pins.saw(head);
+        self.log.pins.saw(&state);
         self.remember(batch, &results, pruned);
         self.chips.committed(chips);
         self.note_volumes(volumes.into_ids());
@@ -102,7 +102,7 @@ impl Batches {
             Ok(promoted) => promoted,
             Err(refused) => return Ok(Err(refused)),
         };
-        let index = steps.head.plus(steps.leaves.len()).size;
+        let index = steps.next_index();
         let mut record = grant.record.clone();
         record.chips = self.chips.first_seen(&mut steps.chips, pending, index);
         steps.append(&self.log, &LogRecord::Grant(record))?;
@@ -115,8 +115,13 @@ impl Batches {
 }
 
 impl Steps<'_> {
+    /// The index of the next leaf.
+    const fn next_index(&self) -> u64 {
+        self.head.size.saturating_add(self.leaves.len() as u64)
+    }
+
     fn append(&mut self, log: &Log, record: &LogRecord) -> Result<(), StoreError> {
-        let index = self.head.plus(self.leaves.len()).size;
+        let index = self.next_index();
         self.leaves.push(Leaf::new(&log.keyring, index, record)?);
         Ok(())
     }

@@ -6,7 +6,7 @@ use vouchsafe_protocol::messages::VolumeState;
 use super::Batches;
 use crate::db::{Connection, StoreError, Tx};
 use crate::log::record::{EvidencePiece, LogRecord, VolumeChange, VolumeRecord};
-use crate::log::{Head, lock_head};
+use crate::log::{LogState, lock_head};
 use crate::record::pending::PendingVolume;
 use crate::record::types::{NewVolume, RecordError};
 use crate::registry::volumes::registered;
@@ -49,9 +49,9 @@ impl Batches {
         new: &NewVolume,
     ) -> Result<Result<VolumeState, RecordError>, StoreError> {
         let mut tx = self.log.pools.write_on(connection, "volume").await?;
-        let head = lock_head(&mut tx, &self.log.keyring, self.log.pins.seen()).await?;
-        match self.decide(&mut tx, head, new).await? {
-            Decided::Record(record) => self.append_volume(tx, head, new, *record).await.map(Ok),
+        let state = lock_head(&mut tx, &self.log.keyring, self.log.pins.seen()).await?;
+        match self.decide(&mut tx, state.epoch, new).await? {
+            Decided::Record(record) => self.append_volume(tx, state, new, *record).await.map(Ok),
             Decided::Unchanged(result) => {
                 tx.rollback().await?;
                 Ok(result)
@@ -63,12 +63,12 @@ impl Batches {
     async fn decide(
         &self,
         connection: &mut Connection,
-        head: Head,
+        epoch: u64,
         new: &NewVolume,
     ) -> Result<Decided, StoreError> {
         let unchanged = |result| Ok(Decided::Unchanged(result));
-        if new.epoch != head.epoch {
-            return unchanged(Err(RecordError::EpochMoved { epoch: head.epoch }));
+        if new.epoch != epoch {
+            return unchanged(Err(RecordError::EpochMoved { epoch }));
         }
         let volume = new.volume();
         let last = registered(connection, &self.log.keyring, &self.log.pins, &volume).await?;
@@ -86,15 +86,15 @@ impl Batches {
     async fn append_volume(
         &mut self,
         tx: Tx<'_>,
-        head: Head,
+        state: LogState,
         new: &NewVolume,
         record: VolumeRecord,
     ) -> Result<VolumeState, StoreError> {
-        let (volume, state) = (record.volume(), record.state);
+        let (volume, registered) = (record.volume(), record.state);
         let nonce = (new.nonce, new.nonce_expires_at);
-        self.append_alone(tx, head, &LogRecord::Volume(record), &new.evidence, nonce).await?;
+        self.append_alone(tx, state, &LogRecord::Volume(record), &new.evidence, nonce).await?;
         self.note_volumes([volume]);
-        Ok(state)
+        Ok(registered)
     }
 }
 

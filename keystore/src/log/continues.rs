@@ -1,0 +1,37 @@
+//! Whether the log is the continuation of an earlier state.
+
+use vouchsafe_protocol::Digest32;
+
+use super::head::read_head;
+use super::leaf::LEAVES;
+use super::tree::Tree;
+use super::view::Log;
+use crate::db::columns::{bytes, stored, tampered};
+use crate::db::{Reader, StoreError};
+
+/// Whether the log has these leaves and then its others. It must not be shorter.
+pub(crate) async fn continues(log: &Log, earlier: &Tree) -> Result<bool, StoreError> {
+    let mut tx = log.pools.read(Reader::Release, "check-branch").await?;
+    let newest = read_head(&mut tx, &log.keyring, log.pins.seen()).await?.tree;
+    let mut tree = earlier.clone();
+    while tree.size() < newest.size() {
+        let rows = sqlx::query("SELECT hash FROM log_leaves WHERE idx >= $1 ORDER BY idx LIMIT $2")
+            .bind(stored(tree.size())?)
+            .bind(HASHES_AT_ONCE)
+            .fetch_all(&mut *tx)
+            .await?;
+        if rows.is_empty() {
+            return Err(tampered(LEAVES, &tree.size().to_string()));
+        }
+        for row in &rows {
+            let key = tree.size().to_string();
+            // Not authenticated one by one: the tree of the head is.
+            let hash = bytes(row, "hash", LEAVES, &key)?.try_into().map_err(|_| tampered(LEAVES, &key))?;
+            tree.push(Digest32(hash));
+        }
+    }
+    tx.rollback().await?;
+    Ok(tree == newest)
+}
+
+const HASHES_AT_ONCE: i64 = 4_096;
