@@ -3,8 +3,11 @@
 //! Without this a challenge would carry any number of worthless requests for as long as it lives, side by side. Refusals that a guest
 //! may retry under the same challenge, such as missing collateral or an overloaded broker, do not count. Counted here, in
 //! memory: each broker behind a balancer counts for itself. That a challenge is granted once is the keystore's to ensure.
+//!
+//! The table is bounded. When it is full, the challenge that was refused the longest time ago is forgotten: it is worth three refusals again,
+//! as a new one would be. One in flight is never forgotten.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,6 +20,8 @@ pub(crate) struct Tries(Mutex<Table>);
 #[derive(Debug, Default)]
 struct Table {
     tried: HashMap<Nonce, Tried>,
+    /// The challenges that were refused, oldest refusal first. Some have been refused again or forgotten since.
+    refused: VecDeque<(Nonce, u8)>,
     swept: Option<UnixTime>,
 }
 
@@ -43,8 +48,6 @@ pub(crate) enum TryError {
 pub(crate) struct Try {
     tries: Arc<Tries>,
     nonce: Nonce,
-    /// Whether there was room in the table.
-    counted: bool,
     refused: AtomicBool,
 }
 
@@ -61,19 +64,16 @@ impl Tries {
     ) -> Result<Try, TryError> {
         let mut table = self.table();
         table.sweep(now);
-        let has_room = table.tried.len() < MOST_TRIED;
         match table.tried.get_mut(&nonce) {
             Some(tried) if tried.in_flight => return Err(TryError::InFlight),
             Some(tried) if tried.refused >= MOST_REFUSED => return Err(TryError::UsedUp),
             Some(tried) => tried.in_flight = true,
-            None if has_room => {
+            None => {
+                table.make_room();
                 table.tried.insert(nonce, Tried { in_flight: true, refused: 0, expires_at });
             }
-            // Better some challenges that are not counted than honest VMs without a key.
-            None => {}
         }
-        let counted = table.tried.contains_key(&nonce);
-        Ok(Try { tries: Arc::clone(self), nonce, counted, refused: AtomicBool::new(false) })
+        Ok(Try { tries: Arc::clone(self), nonce, refused: AtomicBool::new(false) })
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -88,6 +88,21 @@ impl Table {
         if self.swept != Some(now) {
             self.swept = Some(now);
             self.tried.retain(|_, tried| tried.in_flight || tried.expires_at >= now);
+            let Self { tried, refused, .. } = self;
+            refused.retain(|(nonce, times)| tried.get(nonce).is_some_and(|tried| tried.refused == *times));
+        }
+    }
+
+    /// Forgets the challenge that was refused the longest time ago, if the table is full. What is in flight is not counted against it:
+    /// there is less of it than connections.
+    fn make_room(&mut self) {
+        while self.tried.len() >= MOST_TRIED
+            && let Some((nonce, times)) = self.refused.pop_front()
+        {
+            // Otherwise it is in use, or was refused again: then it has a later place.
+            if self.tried.get(&nonce).is_some_and(|tried| !tried.in_flight && tried.refused == times) {
+                self.tried.remove(&nonce);
+            }
         }
     }
 }
@@ -103,14 +118,13 @@ impl Try {
 
 impl Drop for Try {
     fn drop(&mut self) {
-        if !self.counted {
-            return;
-        }
         let mut table = self.tries.table();
         let Some(tried) = table.tried.get_mut(&self.nonce) else { return };
         tried.in_flight = false;
         if self.refused.load(Ordering::Relaxed) {
             tried.refused = tried.refused.saturating_add(1);
+            let times = tried.refused;
+            table.refused.push_back((self.nonce, times));
         } else if tried.refused == 0 {
             table.tried.remove(&self.nonce);
         }
@@ -118,7 +132,7 @@ impl Drop for Try {
 }
 
 /// Refusals that the same request would meet again.
-const fn is_final(code: ReasonCode) -> bool {
+pub(crate) const fn is_final(code: ReasonCode) -> bool {
     matches!(
         code,
         ReasonCode::MalformedRequest
@@ -188,12 +202,44 @@ mod tests {
         assert_eq!(tries.table().tried.len(), 1, "the one in flight");
         drop(held);
         for number in 0..=MOST_TRIED {
-            let mut nonce = [9; 32];
-            nonce[..8].copy_from_slice(&number.to_be_bytes());
-            let tried = tries.begin(Nonce(nonce), NOW.plus(60), NOW).unwrap();
+            let tried = tries.begin(numbered(number), NOW.plus(60), NOW).unwrap();
             tried.refused(ReasonCode::NotGranted);
         }
         assert_eq!(tries.table().tried.len(), MOST_TRIED);
-        assert!(begin(&tries, 4, NOW).is_ok(), "honest VMs get in");
+    }
+
+    fn numbered(number: usize) -> Nonce {
+        let mut nonce = [9; 32];
+        nonce[..8].copy_from_slice(&number.to_be_bytes());
+        Nonce(nonce)
+    }
+
+    #[test]
+    fn t56_a_full_table_counts_all_the_same_and_locks_nobody_out() {
+        let tries = Arc::new(Tries::default());
+        let begin_numbered = |number| tries.begin(numbered(number), NOW.plus(60), NOW);
+        let held = begin_numbered(0).unwrap();
+        for number in 1..MOST_TRIED {
+            begin_numbered(number).unwrap().refused(ReasonCode::NotGranted);
+        }
+        // The first is refused again, so that the second is the oldest.
+        begin_numbered(1).unwrap().refused(ReasonCode::NotGranted);
+        let honest = begin(&tries, 1, NOW).unwrap();
+        assert_eq!(begin(&tries, 1, NOW).unwrap_err(), TryError::InFlight);
+        assert_eq!(
+            begin_numbered(0).unwrap_err(),
+            TryError::InFlight,
+            "what is in flight is never forgotten"
+        );
+        drop(honest);
+        for _ in 0..MOST_REFUSED {
+            begin(&tries, 1, NOW).unwrap().refused(ReasonCode::NotGranted);
+        }
+        assert_eq!(begin(&tries, 1, NOW).unwrap_err(), TryError::UsedUp);
+        let table = tries.table();
+        assert_eq!(table.tried.len(), MOST_TRIED);
+        assert!(!table.tried.contains_key(&numbered(2)) && table.tried[&numbered(1)].refused == 2);
+        assert!(table.refused.len() <= MOST_TRIED + 3);
+        drop((table, held));
     }
 }
