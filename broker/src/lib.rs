@@ -9,6 +9,7 @@ mod attested;
 mod baselines;
 pub mod body;
 pub mod broker;
+mod bucket;
 pub mod cli;
 pub mod clock;
 pub mod collateral;

@@ -16,7 +16,12 @@ pub(crate) struct Notice {
 impl Notice {
     /// Counts an event; returns the count when a line is due.
     pub(crate) fn due(&mut self, interval: Duration, now: Instant) -> Option<u64> {
-        self.since = self.since.saturating_add(1);
+        self.due_for(1, interval, now)
+    }
+
+    /// The same for this number of events.
+    pub(crate) fn due_for(&mut self, events: u64, interval: Duration, now: Instant) -> Option<u64> {
+        self.since = self.since.saturating_add(events);
         if self.at.is_some_and(|at| now.saturating_duration_since(at) < interval) {
             return None;
         }

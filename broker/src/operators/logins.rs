@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use vouchsafe_protocol::Digest32;
 
 use crate::admission::Network;
+use crate::bucket::{Allowance, Bucket};
 use crate::log::sampled::Notice;
 use crate::metrics::{LoginMetrics, LoginRefusal};
 use crate::server::client::Client;
@@ -38,17 +39,25 @@ struct Table {
     /// SHA-256 of tokens that the database accepted.
     accepted: HashSet<Digest32>,
     swept: Option<Instant>,
-    /// For networks without an entry: the table is full.
+    /// Lines about networks, over all of them.
+    lines: Option<Bucket>,
+    /// For networks without a line of their own: there were too many lines, or the table is full.
     others: Notice,
 }
 
 #[derive(Debug)]
 struct Failures {
-    /// Failures, minus those that have been made up for by waiting.
-    count: f64,
-    /// The time that `count` refers to.
-    at: Instant,
+    count: Bucket,
     notice: Notice,
+}
+
+/// A line that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    /// About the network, with the number of its refusals.
+    Network(u64),
+    /// About all networks without a line of their own.
+    Others(u64),
 }
 
 impl Logins {
@@ -64,12 +73,13 @@ impl Logins {
         let limited = {
             let table = self.table();
             let failures = table.networks.get(&client.network).filter(|_| !table.accepted.contains(token));
-            failures.and_then(|failures| failures.limited(now))
+            failures.and_then(|failures| failures.count.wait(&FAILURES, now))
         };
         match limited {
-            Some(limited) => {
+            Some(wait) => {
                 self.refused(client, LoginRefusal::Rate, now);
-                Err(limited)
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                Err(Limited { seconds: u32::try_from(seconds).unwrap_or(u32::MAX) })
             }
             None => Ok(()),
         }
@@ -98,16 +108,20 @@ impl Logins {
 
     fn refused(&self, client: Client, reason: LoginRefusal, now: Instant) {
         self.metrics.refused(reason);
-        let count = self.table().refused(client.network, reason, now);
-        if let Some(count) = count {
-            tracing::warn!(
-                event = "operator.login_refused",
-                reason = reason.as_str(),
-                peer = client.peer.map(tracing::field::display),
+        let line = self.table().refused(client.network, reason, now);
+        let (count, peer, text) = match line {
+            Some(Line::Network(count)) => {
+                (count, client.peer, "logins from this address were refused since the last such line")
+            }
+            Some(Line::Others(count)) => (
                 count,
-                "logins from this address were refused since the last such line"
-            );
-        }
+                None,
+                "logins from addresses without a line of their own were refused since the last such line",
+            ),
+            None => return,
+        };
+        let (reason, peer) = (reason.as_str(), peer.map(tracing::field::display));
+        tracing::warn!(event = "operator.login_refused", reason, peer, count, "{text}");
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -117,18 +131,23 @@ impl Logins {
 }
 
 impl Table {
-    /// Counts a refusal; returns the count when a line is due.
-    fn refused(&mut self, network: Network, reason: LoginRefusal, now: Instant) -> Option<u64> {
+    /// Counts a refusal; returns the line that is due.
+    fn refused(&mut self, network: Network, reason: LoginRefusal, now: Instant) -> Option<Line> {
         if !self.has_room_for(network, now) {
             // Better some unlimited networks than operators who cannot log in.
-            return self.others.due(BETWEEN_LINES, now);
+            return self.others.due(BETWEEN_LINES, now).map(Line::Others);
         }
         let failures = self.networks.entry(network).or_insert_with(|| Failures::new(now));
         if reason == LoginRefusal::Unknown {
-            failures.count = (failures.left(now) + 1.0).min(BURST);
-            failures.at = now;
+            failures.count.add(&FAILURES, now);
         }
-        failures.notice.due(BETWEEN_LINES, now)
+        let count = failures.notice.due(BETWEEN_LINES, now)?;
+        let lines = self.lines.get_or_insert_with(|| Bucket::new(now));
+        if lines.wait(&LINES, now).is_none() {
+            lines.add(&LINES, now);
+            return Some(Line::Network(count));
+        }
+        self.others.due_for(count, BETWEEN_LINES, now).map(Line::Others)
     }
 
     fn has_room_for(&mut self, network: Network, now: Instant) -> bool {
@@ -138,7 +157,7 @@ impl Table {
         let may_sweep = self.swept.is_none_or(|at| now.saturating_duration_since(at) >= BETWEEN_SWEEPS);
         if may_sweep {
             self.swept = Some(now);
-            self.networks.retain(|_, failures| failures.left(now) > 0.0);
+            self.networks.retain(|_, failures| !failures.count.is_empty(&FAILURES, now));
         }
         self.networks.len() < MAX_NETWORKS
     }
@@ -146,30 +165,14 @@ impl Table {
 
 impl Failures {
     fn new(now: Instant) -> Self {
-        Self { count: 0.0, at: now, notice: Notice::default() }
-    }
-
-    /// The failures that are not made up for yet.
-    fn left(&self, now: Instant) -> f64 {
-        let waited = now.saturating_duration_since(self.at).as_secs_f64();
-        waited.mul_add(-MADE_UP_PER_SECOND, self.count).max(0.0)
-    }
-
-    fn limited(&self, now: Instant) -> Option<Limited> {
-        let excess = self.left(now) + 1.0 - BURST;
-        if excess <= 0.0 {
-            return None;
-        }
-        let wait = Duration::from_secs_f64(excess / MADE_UP_PER_SECOND);
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        Some(Limited { seconds: u32::try_from(seconds).unwrap_or(u32::MAX) })
+        Self { count: Bucket::new(now), notice: Notice::default() }
     }
 }
 
-/// Failed logins that a network has at once.
-const BURST: f64 = 20.0;
-/// One in six seconds.
-const MADE_UP_PER_SECOND: f64 = 1.0 / 6.0;
+/// Failed logins of a network: after the burst one in six seconds.
+const FAILURES: Allowance = Allowance { burst: 20.0, per_second: 1.0 / 6.0 };
+/// Lines about networks: after the burst one in three seconds.
+const LINES: Allowance = Allowance { burst: 20.0, per_second: 1.0 / 3.0 };
 /// Networks with an entry; each takes about 100 bytes.
 const MAX_NETWORKS: usize = 16_384;
 /// How often a full table of networks is swept.
@@ -259,6 +262,36 @@ mod tests {
         for (line, (peer, count)) in written.iter().zip(counts) {
             assert!(line.contains(peer) && line.contains(&format!("count={count}")), "{line}");
         }
+    }
+
+    #[test]
+    fn t41_failed_logins_from_many_addresses_have_few_lines() {
+        let (logins, _) = logins();
+        let (lines, _guard) = Lines::of_this_thread();
+        let start = Instant::now();
+        for network in 0..1000 {
+            logins.unknown(client(network), &token(1), start);
+            logins.unknown(client(network), &token(1), start);
+        }
+        let written = lines.with("operator.login_refused");
+        assert_eq!(written.len(), 21, "{written:?}");
+        assert!(written[19].contains("peer=0.0.0.19") && written[19].contains("count=1"), "{}", written[19]);
+        assert!(
+            !written[20].contains("peer=") && written[20].contains("addresses without a line"),
+            "{}",
+            written[20]
+        );
+        // Time makes up for a line, and nothing is left out of the counts.
+        logins.unknown(client(5), &token(1), start + BETWEEN_LINES);
+        logins.unknown(client(2000), &token(1), start + BETWEEN_LINES);
+        for network in 3000..3030 {
+            logins.unknown(client(network), &token(1), start + BETWEEN_LINES);
+        }
+        let written = lines.with("operator.login_refused");
+        assert!(written[21].contains("peer=0.0.0.5") && written[21].contains("count=2"), "{}", written[21]);
+        assert!(written[22].contains("peer=0.0.7.208"), "{}", written[22]);
+        let others = written.iter().filter(|line| !line.contains("peer=")).collect::<Vec<_>>();
+        assert!(others.len() == 2 && others[1].contains("count=980"), "{others:?}");
     }
 
     #[test]
