@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
+use crate::average::{Average, retry_seconds};
 use crate::log::sampled::Notice;
 use crate::metrics::ListenerMetrics;
 use network::Site;
@@ -40,6 +41,8 @@ struct Table {
     sites: HashMap<Site, Held>,
     looked_at: Option<Instant>,
     notice: Notice,
+    /// How long the room for a body was held lately.
+    held: Average,
 }
 
 /// Connections and bytes of all networks of a site.
@@ -73,6 +76,7 @@ pub struct BodyPermit {
     admission: Arc<Admission>,
     network: Network,
     bytes: usize,
+    since: Instant,
 }
 
 impl Admission {
@@ -152,7 +156,12 @@ impl Admission {
             table.sites.entry(site).or_default().bodies = of_site;
         }
         self.metrics.body_bytes(self.listener, held);
-        Ok(BodyPermit { admission: Arc::clone(self), network, bytes })
+        Ok(BodyPermit { admission: Arc::clone(self), network, bytes, since: Instant::now() })
+    }
+
+    /// Seconds in which room for a body should become free: as long as it was held lately.
+    pub(crate) fn body_retry_after(&self) -> u32 {
+        retry_seconds(self.table().held.get())
     }
 
     /// Open connections, including those in a TLS handshake.
@@ -272,6 +281,7 @@ impl Drop for BodyPermit {
     fn drop(&mut self) {
         let mut table = self.admission.table();
         table.release(self.network, 0, self.bytes);
+        table.held.add(self.since.elapsed());
         self.admission.metrics.body_bytes(self.admission.listener, table.bodies);
     }
 }

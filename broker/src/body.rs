@@ -297,7 +297,10 @@ impl BodyReader {
     }
 
     fn turned_away(&self, reason: TurnedAway) -> HttpProblem {
-        self.limits.audience.problem(ReasonCode::Overloaded, reason.to_string()).retry_after(RETRY_AFTER)
+        self.limits
+            .audience
+            .problem(ReasonCode::Overloaded, reason.to_string())
+            .retry_after(self.admission.body_retry_after())
     }
 }
 
@@ -322,5 +325,3 @@ const DISCARD: Duration = Duration::from_secs(1);
 const DISCARD_BYTES: usize = MAX_REQUEST;
 /// Data of a client that is still sending arrives within a round trip.
 const DISCARD_PAUSE: Duration = Duration::from_millis(250);
-/// Seconds after which a retry may find room.
-const RETRY_AFTER: u32 = 1;

@@ -24,6 +24,7 @@ use crate::collateral::{
     CollateralFileError, CollateralFolder, CollateralService, CollateralStatus, IssuersInUse,
 };
 use crate::config::{BrokerConfig, Limits};
+use crate::failed::FailedRequests;
 use crate::gate::{Gate, Rate};
 use crate::health::readiness::Readiness;
 use crate::keyring_home::KeyringHomeError;
@@ -33,6 +34,7 @@ use crate::operators::logins::Logins;
 use crate::pool::Pool;
 use crate::refusals::Refusals;
 use crate::tries::Tries;
+use crate::wants::Wants;
 
 /// A broker that is ready to serve.
 pub struct Broker {
@@ -48,7 +50,9 @@ pub struct Broker {
     pub(crate) issuers: IssuersInUse,
     pub(crate) rate: Rate,
     /// Collateral lacked by requests under one instance's certificate.
-    pub(crate) wants: Rate,
+    pub(crate) wants: Wants,
+    /// Worthless requests, by network and instance.
+    pub(crate) failed: FailedRequests,
     pub(crate) refusals: Refusals,
     pub(crate) tries: Arc<Tries>,
     pub(crate) logins: Logins,
@@ -150,12 +154,14 @@ impl Broker {
             admission: Listeners::new(&limits, &metrics.listeners),
             readiness: Readiness::default(),
             cache: VerifyCache::default(),
-            pool: Pool::start(limits.verifiers(), limits.queue).map_err(StartError::Threads)?,
+            pool: Pool::start(limits.verifiers(), limits.queue, limits.releases_per_address)
+                .map_err(StartError::Threads)?,
             issuers: IssuersInUse::default(),
-            gate: Arc::new(Gate::new(limits.releases)),
+            gate: Arc::new(Gate::new(limits.releases, limits.releases_per_address)),
             rate: Rate::new(limits.releases_per_instance, limits.releases_without_instance),
-            wants: Rate::new(WANTS_OF_INSTANCE, 0),
-            refusals: Refusals::new(limits.remembered_refusals),
+            wants: Wants::default(),
+            failed: FailedRequests::default(),
+            refusals: Refusals::new(limits.remembered_refusals, limits.remembered_memory.saturating_mul(MIB)),
             tries: Arc::default(),
             stranger_lines: Sampled::new(BETWEEN_LINES),
             logins: Logins::new(metrics.logins.clone()),
@@ -190,7 +196,8 @@ impl Broker {
     /// Replaces the configuration; the new one differs in no setting that needs a restart.
     pub(crate) fn configure(&self, config: BrokerConfig) {
         let limits = &config.limits;
-        self.gate.set_limit(limits.releases);
+        self.gate.set(limits.releases, limits.releases_per_address);
+        self.pool.set_share(limits.releases_per_address);
         self.rate.set_shares(limits.releases_per_instance, limits.releases_without_instance);
         self.admission.guests.set(Shares::guests(limits));
         self.admission.operators.set(Shares::operators(limits));
@@ -297,8 +304,6 @@ fn trust_anchors(config: &BrokerConfig) -> Result<TrustAnchors, StartError> {
     Ok(anchors)
 }
 
-/// Items of missing collateral per minute that are counted for an instance. Requests with its certificate
-/// that lack more are treated as those of an unverified client; a VM lacks one or two.
-const WANTS_OF_INSTANCE: u32 = 4;
+const MIB: usize = 1024 * 1024;
 /// The least time between two log lines about strangers with the same reason code.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);

@@ -81,6 +81,8 @@ pub struct Limits {
     pub queue: usize,
     /// Releases running or waiting; above this limit no challenge is issued.
     pub releases: usize,
+    /// Of the releases that are running or waiting, and of the queue, those of one address; of one /64 for IPv6.
+    pub releases_per_address: usize,
     /// Releases that one instance may request per minute.
     pub releases_per_instance: u32,
     /// Releases per minute for all VMs together whose evidence names no instance.
@@ -118,6 +120,8 @@ pub struct Limits {
     /// Refusals of strangers kept in memory for `explain`: this many each of unreadable requests, of evidence
     /// that did not verify, and of verified VMs.
     pub remembered_refusals: usize,
+    /// MiB of memory for them: a third for each of these kinds.
+    pub remembered_memory: usize,
     /// Free space in MiB below which the broker is not ready.
     pub free_disk: u64,
 }
@@ -239,6 +243,7 @@ impl BrokerConfig {
             ("urls", self.urls.iter().all(|url| is_url(url)), "https:// addresses without a path"),
             ("limits.queue", (1..=1 << 20).contains(&limits.queue), "1 to 1048576"),
             ("limits.releases", (1..=1 << 20).contains(&limits.releases), "1 to 1048576"),
+            ("limits.releases_per_address", limits.releases_per_address > 0, "at least 1"),
             ("limits.releases_per_instance", limits.releases_per_instance > 0, "at least 1"),
             ("limits.releases_without_instance", limits.releases_without_instance > 0, "at least 1"),
             ("limits.connections", limits.connections > 0, "at least 1"),
@@ -253,6 +258,7 @@ impl BrokerConfig {
             ("limits.head", !limits.head.is_zero(), "at least 1 second"),
             ("limits.body", !limits.body.is_zero(), "at least 1 second"),
             ("limits.remembered_refusals", limits.remembered_refusals <= 1 << 20, "at most 1048576"),
+            ("limits.remembered_memory", limits.remembered_memory <= 1 << 20, "at most 1048576 MiB"),
         ];
         let flaw = checks.into_iter().find(|(_, holds, _)| !holds).map(|(key, _, expected)| (key, expected));
         match flaw.or_else(|| self.collateral.flaw()) {
@@ -301,6 +307,7 @@ impl Default for Limits {
             verifiers: None,
             queue: 1024,
             releases: 512,
+            releases_per_address: 128,
             releases_per_instance: 60,
             releases_without_instance: 600,
             handshake: Duration::from_secs(3),
@@ -316,6 +323,7 @@ impl Default for Limits {
             bodies_per_address: 32,
             probe: Duration::from_secs(10),
             remembered_refusals: 4096,
+            remembered_memory: 24,
             free_disk: 256,
         }
     }

@@ -26,7 +26,7 @@ pub(crate) async fn livez() -> HttpResponse {
 }
 
 pub(crate) async fn readyz(broker: Data<Broker>) -> HttpResponse {
-    let shown = broker.readiness.shown(broker.config().limits.probe, !broker.gate.open());
+    let shown = broker.readiness.shown(broker.config().limits.probe, broker.gate.is_full());
     let mut response = if shown.ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.json(shown)
 }

@@ -6,6 +6,7 @@
 pub mod admission;
 pub mod api;
 mod attested;
+mod average;
 mod baselines;
 pub mod body;
 pub mod broker;
@@ -14,6 +15,7 @@ pub mod cli;
 pub mod clock;
 pub mod collateral;
 pub mod config;
+mod failed;
 pub mod gate;
 pub mod guests;
 pub mod hardening;
@@ -34,6 +36,7 @@ pub mod server;
 mod testing;
 pub mod tls;
 mod tries;
+mod wants;
 
 pub use broker::{Broker, StartError};
 pub use config::BrokerConfig;

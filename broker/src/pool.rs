@@ -1,52 +1,91 @@
 //! A bounded thread pool for CPU-bound work.
 //!
 //! It has as many threads as processors and a queue of fixed length: when the queue is full, work is refused
-//! at once, so that a flood costs refusals, not memory or latency for admitted work.
+//! at once, so that a flood costs refusals, not memory or latency for admitted work. Networks take turns in the queue, and work for
+//! operators comes before all of them.
+
+mod fair;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-type Job = Box<dyn FnOnce() + Send>;
+use crate::admission::Network;
+use crate::average::{Average, retry_seconds};
+use fair::FairQueue;
+
+/// Work, which is told whether it has its turn or was displaced from the queue.
+type Job = Box<dyn FnOnce(Result<(), PoolError>) + Send>;
 
 /// The pool. Its threads end when it is dropped and the queue is empty.
 pub struct Pool(Arc<Queue>);
 
+/// For whom a job is done: that decides when it has its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// An operator: before all guests.
+    Operators,
+    /// A guest from this network.
+    Guests(Network),
+    /// A guest from a network whose requests were worthless lately: while others wait, it gets one turn in [`TURNS`].
+    Suspects(Network),
+}
+
 struct Queue {
-    limit: usize,
+    threads: usize,
+    limits: Limits,
     state: Mutex<State>,
     /// Notified once for each job, and only while a thread is idle.
     changed: Condvar,
 }
 
+struct Limits {
+    /// Jobs of guests that may wait.
+    waiting: usize,
+    /// Of these, jobs of one network.
+    share: AtomicUsize,
+}
+
 #[derive(Default)]
 struct State {
-    jobs: VecDeque<Job>,
+    operators: VecDeque<Job>,
+    guests: FairQueue<Job>,
+    suspects: FairQueue<Job>,
+    /// Turns of guests since the last one of a suspect.
+    turns: usize,
     idle: usize,
     ended: bool,
+    /// Duration of recent jobs.
+    usual: Average,
 }
 
 /// Why work was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PoolError {
-    /// The queue is full.
-    #[error("too much work is waiting")]
-    Full,
+    /// The queue is full, or the network has its share of it.
+    #[error("too much work is waiting: retry in {seconds} s")]
+    Full {
+        /// Seconds in which what waits now should be done.
+        seconds: u32,
+    },
     /// The work panicked, which is a bug.
     #[error("the work failed")]
     Failed,
 }
 
 impl Pool {
-    /// Starts `threads` threads, with room for `queue` waiting jobs.
+    /// Starts `threads` threads, with room for `queue` waiting jobs of guests, of which one network may have `share`.
     ///
     /// # Errors
     /// When a thread cannot be started.
-    pub fn start(threads: usize, queue: usize) -> std::io::Result<Self> {
-        let queue = Queue { limit: queue, state: Mutex::default(), changed: Condvar::new() };
+    pub fn start(threads: usize, queue: usize, share: usize) -> std::io::Result<Self> {
+        let limits = Limits { waiting: queue, share: share.into() };
+        let queue = Queue { threads, limits, state: Mutex::default(), changed: Condvar::new() };
         let pool = Self(Arc::new(queue));
         for index in 0..threads {
             let queue = Arc::clone(&pool.0);
@@ -55,45 +94,62 @@ impl Pool {
         Ok(pool)
     }
 
+    /// Replaces the share of one network.
+    pub fn set_share(&self, share: usize) {
+        self.0.limits.share.store(share, Ordering::Relaxed);
+    }
+
     /// Runs `job` on a thread of the pool.
     ///
     /// # Errors
-    /// [`PoolError::Full`] at once when too much waits already.
+    /// [`PoolError::Full`] when too much waits already, or when the job is displaced by one of a network with less waiting.
     pub async fn run<T: Send + 'static>(
         &self,
+        lane: Lane,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PoolError> {
         let (answer, answered) = oneshot::channel();
-        self.spawn(move || {
+        self.spawn(lane, move |turn| {
             // If this fails, the connection is gone.
-            let _gone = answer.send(job());
+            let _gone = answer.send(turn.map(|()| job()));
         })?;
-        answered.await.map_err(|_| PoolError::Failed)
+        answered.await.map_err(|_| PoolError::Failed)?
     }
 
-    /// Runs `job` on a thread of the pool; the job itself delivers its result.
+    /// Runs `job` on a thread of the pool; the job itself delivers its result. A job that is displaced is called with an error, on the
+    /// thread of the job that displaces it.
     ///
     /// # Errors
     /// [`PoolError::Full`] at once when too much waits already.
-    pub fn spawn(&self, job: impl FnOnce() + Send + 'static) -> Result<(), PoolError> {
+    pub fn spawn(
+        &self,
+        lane: Lane,
+        job: impl FnOnce(Result<(), PoolError>) + Send + 'static,
+    ) -> Result<(), PoolError> {
         let mut state = self.0.lock();
-        // Idle threads will take one job each.
-        if state.jobs.len() >= self.0.limit.saturating_add(state.idle) {
-            return Err(PoolError::Full);
-        }
-        state.jobs.push_back(Box::new(job));
+        let displaced = self.0.make_room(&mut state, lane).map_err(|Crowded| self.0.full(&state, lane))?;
+        state.push(lane, Box::new(job));
         let wake = state.idle > 0;
+        let full = displaced.as_ref().map(|_| self.0.full(&state, lane));
         drop(state);
         if wake {
             self.0.changed.notify_one();
         }
+        if let (Some(job), Some(full)) = (displaced, full) {
+            job(Err(full));
+        }
         Ok(())
+    }
+
+    /// Seconds in which another job of this lane should have its turn.
+    pub(crate) fn retry_after(&self, lane: Lane) -> u32 {
+        retry_seconds(self.0.wait(&self.0.lock(), lane))
     }
 
     /// How many jobs wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.0.lock().jobs.len()
+        self.0.lock().waiting()
     }
 }
 
@@ -104,20 +160,29 @@ impl Drop for Pool {
     }
 }
 
+/// No room for another job.
+struct Crowded;
+
 impl Queue {
     fn work(&self) {
-        while let Some(job) = self.next() {
-            if catch_unwind(AssertUnwindSafe(job)).is_err() {
+        let mut spent = None;
+        while let Some(job) = self.next(spent) {
+            let began = Instant::now();
+            if catch_unwind(AssertUnwindSafe(|| job(Ok(())))).is_err() {
                 tracing::error!(event = "pool.panicked");
             }
+            spent = Some(began.elapsed());
         }
     }
 
-    /// Waits for a job; `None` once the pool is dropped.
-    fn next(&self) -> Option<Job> {
+    /// Waits for a job; `None` once the pool is dropped. `spent` is the duration of the job before.
+    fn next(&self, spent: Option<Duration>) -> Option<Job> {
         let mut state = self.lock();
+        if let Some(spent) = spent {
+            state.usual.add(spent);
+        }
         loop {
-            if let Some(job) = state.jobs.pop_front() {
+            if let Some(job) = state.pop() {
                 return Some(job);
             }
             if state.ended {
@@ -129,55 +194,231 @@ impl Queue {
         }
     }
 
+    /// Makes room for a job; returns the job that had to go for it.
+    fn make_room(&self, state: &mut State, lane: Lane) -> Result<Option<Job>, Crowded> {
+        // Idle threads will take one job each.
+        let limit = self.limits.waiting.saturating_add(state.idle);
+        let share = self.limits.share.load(Ordering::Relaxed);
+        match lane {
+            Lane::Operators => return if state.operators.len() < limit { Ok(None) } else { Err(Crowded) },
+            Lane::Guests(network) if !state.guests.has_share(network, share) => return Err(Crowded),
+            Lane::Suspects(network) if !state.suspects.has_share(network, share) => return Err(Crowded),
+            Lane::Guests(_) | Lane::Suspects(_) => {}
+        }
+        if state.guests.len() + state.suspects.len() < limit {
+            return Ok(None);
+        }
+        let displaced = match lane {
+            Lane::Guests(network) => state.suspects.displace().or_else(|| state.guests.displace_for(network)),
+            Lane::Suspects(network) => state.suspects.displace_for(network),
+            Lane::Operators => None,
+        };
+        displaced.map(Some).ok_or(Crowded)
+    }
+
+    fn full(&self, state: &State, lane: Lane) -> PoolError {
+        PoolError::Full { seconds: retry_seconds(self.wait(state, lane)) }
+    }
+
+    /// The expected time until another job of this lane has its turn.
+    fn wait(&self, state: &State, lane: Lane) -> Duration {
+        let before = state.operators.len() + state.before(lane);
+        let jobs = u32::try_from(before.div_ceil(self.threads.max(1))).unwrap_or(u32::MAX);
+        state.usual.get().saturating_mul(jobs)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Jobs run outside of the lock, so nothing can panic while it is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl State {
+    fn waiting(&self) -> usize {
+        self.operators.len() + self.guests.len() + self.suspects.len()
+    }
+
+    fn push(&mut self, lane: Lane, job: Job) {
+        match lane {
+            Lane::Operators => self.operators.push_back(job),
+            Lane::Guests(network) => self.guests.push(network, job),
+            Lane::Suspects(network) => self.suspects.push(network, job),
+        }
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        if let Some(job) = self.operators.pop_front() {
+            return Some(job);
+        }
+        if self.turns + 1 < TURNS
+            && let Some(job) = self.guests.pop()
+        {
+            self.turns += 1;
+            return Some(job);
+        }
+        self.turns = 0;
+        self.suspects.pop().or_else(|| self.guests.pop())
+    }
+
+    /// Jobs of guests that have their turn before another one of this lane.
+    fn before(&self, lane: Lane) -> usize {
+        match lane {
+            Lane::Operators => 0,
+            Lane::Guests(network) => self.guests.before(network),
+            Lane::Suspects(network) => {
+                let before = self.suspects.before(network);
+                before + self.guests.len().min((before + 1).saturating_mul(TURNS - 1))
+            }
+        }
+    }
+}
+
+/// Of this many turns, networks with worthless requests get one while others wait.
+pub const TURNS: usize = 8;
+
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::channel;
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::sync::mpsc::{Receiver, Sender, channel};
 
     use super::*;
 
+    const FULL: PoolError = PoolError::Full { seconds: 1 };
+
+    fn network(last: u8) -> Network {
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)).into()
+    }
+
+    fn guests(last: u8) -> Lane {
+        Lane::Guests(network(last))
+    }
+
+    fn suspects(last: u8) -> Lane {
+        Lane::Suspects(network(last))
+    }
+
+    /// A pool whose only thread is busy until the sender is dropped.
+    fn busy(queue: usize, share: usize) -> (Pool, Sender<()>) {
+        let pool = Pool::start(1, queue, share).unwrap();
+        let ((release, held), (started, running)) = (channel::<()>(), channel());
+        let hold = move |_| {
+            started.send(()).unwrap();
+            assert!(held.recv().is_err());
+        };
+        pool.spawn(Lane::Operators, hold).unwrap();
+        running.recv().unwrap();
+        (pool, release)
+    }
+
+    /// Jobs that tell how they ended.
+    struct Told(
+        Sender<(&'static str, Result<(), PoolError>)>,
+        Receiver<(&'static str, Result<(), PoolError>)>,
+    );
+
+    impl Told {
+        fn new() -> Self {
+            let (ended, end) = channel();
+            Self(ended, end)
+        }
+
+        fn spawn(&self, pool: &Pool, lane: Lane, name: &'static str) -> Result<(), PoolError> {
+            let ended = self.0.clone();
+            pool.spawn(lane, move |turn| ended.send((name, turn)).unwrap())
+        }
+
+        /// The names of those that had their turn, in order.
+        fn order(self) -> Vec<&'static str> {
+            let Self(ended, end) = self;
+            drop(ended);
+            end.iter().map(|(name, turn)| turn.map(|()| name).unwrap()).collect()
+        }
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn t44_a_full_queue_refuses_at_once() {
-        let pool = Arc::new(Pool::start(1, 2).unwrap());
-        let (release, held) = channel::<()>();
-        let (started, running) = channel();
-        let busy = Arc::clone(&pool);
-        let first = tokio::spawn(async move {
-            busy.run(move || {
-                started.send(()).unwrap();
-                held.recv().unwrap();
-            })
-            .await
-        });
-        running.recv().unwrap();
+        let (pool, release) = busy(2, 2);
+        let pool = Arc::new(pool);
         let waiting: Vec<_> = (0..2)
             .map(|number| {
                 let pool = Arc::clone(&pool);
-                tokio::spawn(async move { pool.run(move || number).await })
+                tokio::spawn(async move { pool.run(guests(number), move || number).await })
             })
             .collect();
         while pool.waiting() < 2 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(pool.run(|| ()).await, Err(PoolError::Full));
-        release.send(()).unwrap();
-        assert_eq!(first.await.unwrap(), Ok(()));
-        for (number, task) in waiting.into_iter().enumerate() {
+        assert_eq!(pool.run(guests(1), || ()).await, Err(FULL));
+        drop(release);
+        for (number, task) in (0..).zip(waiting) {
             assert_eq!(task.await.unwrap(), Ok(number));
         }
         assert_eq!(pool.waiting(), 0);
     }
 
+    #[test]
+    fn t44_one_network_does_not_delay_another_and_operators_come_first() {
+        let ((pool, release), told) = (busy(8, 3), Told::new());
+        for name in ["a1", "a2", "a3"] {
+            told.spawn(&pool, guests(1), name).unwrap();
+        }
+        assert_eq!(told.spawn(&pool, guests(1), "a4"), Err(FULL), "it has its share");
+        told.spawn(&pool, guests(2), "b1").unwrap();
+        told.spawn(&pool, Lane::Operators, "operator").unwrap();
+        drop(release);
+        assert_eq!(told.order(), ["operator", "a1", "b1", "a2", "a3"]);
+    }
+
+    #[test]
+    fn t44_in_a_full_queue_the_longest_line_makes_room() {
+        let ((pool, release), told) = (busy(4, 4), Told::new());
+        for name in ["a1", "a2", "a3", "a4"] {
+            told.spawn(&pool, guests(1), name).unwrap();
+        }
+        told.spawn(&pool, guests(2), "b1").unwrap();
+        assert_eq!(told.1.try_recv(), Ok(("a4", Err(FULL))), "it is told at once");
+        told.spawn(&pool, guests(2), "b2").unwrap();
+        assert_eq!(told.1.try_recv(), Ok(("a3", Err(FULL))));
+        assert_eq!(told.spawn(&pool, guests(2), "b3"), Err(FULL), "then both have as much");
+        drop(release);
+        assert_eq!(told.order(), ["a1", "b1", "a2", "b2"]);
+    }
+
+    #[test]
+    fn t44_suspects_get_one_turn_in_eight_and_make_room_first() {
+        let ((pool, release), told) = (busy(10, 8), Told::new());
+        told.spawn(&pool, suspects(1), "s1").unwrap();
+        told.spawn(&pool, suspects(1), "s2").unwrap();
+        for name in ["a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8"] {
+            told.spawn(&pool, guests(2), name).unwrap();
+        }
+        assert_eq!(told.spawn(&pool, suspects(1), "s3"), Err(FULL));
+        told.spawn(&pool, guests(3), "b1").unwrap();
+        assert_eq!(told.1.try_recv(), Ok(("s2", Err(FULL))));
+        drop(release);
+        assert_eq!(told.order(), ["a1", "b1", "a2", "a3", "a4", "a5", "a6", "s1", "a7", "a8"]);
+    }
+
+    #[test]
+    fn t44_retry_after_is_the_time_that_the_queue_takes() {
+        let (pool, release) = busy(1024, 1024);
+        pool.0.lock().usual = Average::default();
+        pool.0.lock().usual.add(Duration::from_millis(200));
+        for _ in 0..20 {
+            pool.spawn(guests(1), |_| {}).unwrap();
+        }
+        pool.spawn(guests(2), |_| {}).unwrap();
+        // Another of the long line waits for all 21; of a new network for one of each other.
+        assert_eq!([pool.retry_after(guests(1)), pool.retry_after(guests(3))], [5, 1]);
+        assert_eq!([pool.retry_after(suspects(3)), pool.retry_after(Lane::Operators)], [2, 1]);
+        drop(release);
+    }
+
     #[tokio::test]
     async fn a_panic_costs_one_job_and_no_thread() {
-        let pool = Pool::start(1, 1).unwrap();
-        let panicked = pool.run(|| -> u8 { panic!("a bug") }).await;
+        let pool = Pool::start(1, 1, 1).unwrap();
+        let panicked = pool.run(guests(1), || -> u8 { panic!("a bug") }).await;
         assert_eq!(panicked, Err(PoolError::Failed));
-        assert_eq!(pool.run(|| 1).await, Ok(1));
+        assert_eq!(pool.run(guests(1), || 1).await, Ok(1));
     }
 }

@@ -23,6 +23,18 @@ impl Network {
             IpAddr::V4(_) => None,
         }
     }
+
+    /// The site, or the network itself if it belongs to none.
+    pub(crate) fn group(self) -> Group {
+        self.site().map_or(Group::Network(self), Group::Site)
+    }
+}
+
+/// What takes turns with others: a site, or a network that belongs to none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Group {
+    Site(Site),
+    Network(Network),
 }
 
 /// The /48 of IPv6 networks: its first 48 bits.

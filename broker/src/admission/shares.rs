@@ -86,4 +86,4 @@ impl TurnedAway {
 
 const MIB: usize = 1024 * 1024;
 /// The networks of one site together get this multiple of the share of one network.
-const SHARES_OF_SITE: usize = 4;
+pub(crate) const SHARES_OF_SITE: usize = 4;

@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::admission::{BodyPermit, Network};
 use crate::broker::Broker;
 use crate::gate::Admitted;
+use crate::pool::Lane;
 use crate::server::client::Client;
 use crate::tries::Try;
 
@@ -25,7 +27,15 @@ pub(crate) struct Arrival {
 impl Arrival {
     /// Takes a slot among the releases for a request whose body holds this room.
     pub(crate) fn enter(broker: &Broker, client: Client, tried: Arc<Try>, room: Arc<BodyPermit>) -> Self {
-        Self { client, tried, _admitted: broker.gate.enter(), _room: room }
+        Self { client, tried, _admitted: broker.gate.enter(client.network), _room: room }
+    }
+
+    /// The lane of this client.
+    pub(super) fn lane(&self, broker: &Broker) -> Lane {
+        match broker.failed.suspects(self.client.network, Instant::now()) {
+            true => Lane::Suspects(self.client.network),
+            false => Lane::Guests(self.client.network),
+        }
     }
 
     /// The use of the challenge.
@@ -34,7 +44,7 @@ impl Arrival {
     }
 
     /// The client's network.
-    pub(super) const fn network(&self) -> Network {
+    pub(crate) const fn network(&self) -> Network {
         self.client.network
     }
 

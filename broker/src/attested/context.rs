@@ -4,6 +4,9 @@ use vouchsafe_attestation::Instance;
 use vouchsafe_keystore::record::EvidencePiece;
 use vouchsafe_protocol::Digest32;
 
+use crate::admission::Network;
+use crate::failed::Origin;
+
 /// A refusal, with what was known about the VM by then.
 pub(crate) struct Failure<E> {
     pub(crate) error: Box<E>,
@@ -38,6 +41,15 @@ impl VmContext {
     /// The context of evidence that did not verify, where the AK certificate names `certified`.
     pub(super) fn of_certificate(certified: Option<String>) -> Self {
         certified.map_or(Self::Unknown, Self::Certified)
+    }
+
+    /// What a refusal of a request from this network counts against.
+    pub(crate) fn origin(&self, network: Network) -> Origin<'_> {
+        match self {
+            Self::Verified(vm) => vm.instance.as_deref().map_or(Origin::Network(network), Origin::Proved),
+            Self::Certified(name) => Origin::Certified(network, name),
+            Self::Unknown => Origin::Network(network),
+        }
     }
 
     /// The instance that was proved.

@@ -17,8 +17,13 @@ pub(crate) enum RequestError {
     #[error(transparent)]
     Challenge(#[from] ChallengeError),
     /// A live challenge that is in use, or used up.
-    #[error(transparent)]
-    Tried(#[from] TryError),
+    #[error("{error}")]
+    Tried {
+        /// Why.
+        error: TryError,
+        /// Seconds in which the request that it is in use by should be answered.
+        seconds: u32,
+    },
     /// Under a live challenge, the guest's key does not have the form of its suite.
     #[error("{error}")]
     Key {
@@ -52,8 +57,8 @@ impl RequestError {
         match self {
             Self::Challenge(ChallengeError::Expired { .. }) => ReasonCode::ChallengeExpired,
             Self::Challenge(_) => ReasonCode::ChallengeInvalid,
-            Self::Tried(TryError::InFlight) => ReasonCode::Overloaded,
-            Self::Tried(TryError::UsedUp) => ReasonCode::NonceSpent,
+            Self::Tried { error: TryError::InFlight, .. } => ReasonCode::Overloaded,
+            Self::Tried { error: TryError::UsedUp, .. } => ReasonCode::NonceSpent,
             Self::Key { .. } => ReasonCode::KeyInvalid,
             Self::Evidence(error) => error.code(),
             Self::Unobtainable(_) => ReasonCode::EvidenceRefused,
@@ -67,10 +72,11 @@ impl RequestError {
     pub(crate) const fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Limited(limited) => Some(limited.seconds),
-            Self::Pending { seconds, .. } => Some(*seconds),
-            Self::Tried(TryError::InFlight) => Some(1),
+            Self::Pending { seconds, .. } | Self::Tried { error: TryError::InFlight, seconds } => {
+                Some(*seconds)
+            }
             Self::Challenge(_)
-            | Self::Tried(TryError::UsedUp)
+            | Self::Tried { error: TryError::UsedUp, .. }
             | Self::Key { .. }
             | Self::Evidence(_)
             | Self::Unobtainable(_) => None,
@@ -95,7 +101,7 @@ impl RequestError {
                     "it was not to be had there: see `vouchsafe collateral status`".to_owned(),
                 ]
             }
-            Self::Challenge(_) | Self::Tried(_) | Self::Key { .. } | Self::Limited(_) => {
+            Self::Challenge(_) | Self::Tried { .. } | Self::Key { .. } | Self::Limited(_) => {
                 vec![self.to_string()]
             }
         }

@@ -12,7 +12,9 @@ use vouchsafe_protocol::{
 
 use super::arrival::Arrival;
 use super::error::RequestError;
+use crate::admission::Network;
 use crate::broker::Broker;
+use crate::pool::Lane;
 use crate::tries::Try;
 
 /// A request as received: nothing in it has been checked.
@@ -62,6 +64,11 @@ impl Incoming {
     /// The client's address.
     pub(crate) const fn peer(&self) -> Option<IpAddr> {
         self.arrival.peer()
+    }
+
+    /// The client's network.
+    pub(crate) const fn network(&self) -> Network {
+        self.arrival.network()
     }
 }
 
@@ -123,6 +130,11 @@ impl Request {
         let expires_at = challenge.expires_at;
         let session = Session { broker: Arc::clone(broker), decision, request, now, expires_at, arrival };
         Ok(Self { bound, evidence, lists, session })
+    }
+
+    /// The lane in which it is verified and decided.
+    pub(crate) fn lane(&self) -> Lane {
+        self.session.lane()
     }
 
     /// What the evidence must be bound to.

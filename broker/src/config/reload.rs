@@ -46,7 +46,8 @@ impl BrokerConfig {
 impl Reloaded {
     fn limits(&mut self, old: &Limits, new: Limits) {
         let Limits { verifiers, queue, releases, releases_per_instance, releases_without_instance, .. } = new;
-        let Limits { handshake, head, body, idle, remembered_refusals, free_disk, probe, .. } = new;
+        let Limits { handshake, head, body, idle, remembered_refusals, remembered_memory, .. } = new;
+        let Limits { free_disk, probe, releases_per_address, .. } = new;
         let Limits { connections, connections_per_address, connections_per_minute, connection, .. } = new;
         let Limits { requests, bodies, bodies_per_address, .. } = new;
         self.keep("limits.verifiers", old.verifiers == verifiers);
@@ -54,6 +55,9 @@ impl Reloaded {
         self.keep("limits.head", old.head == head);
         self.keep("limits.idle", old.idle == idle);
         self.keep("limits.remembered_refusals", old.remembered_refusals == remembered_refusals);
+        self.keep("limits.remembered_memory", old.remembered_memory == remembered_memory);
+        let share = "limits.releases_per_address";
+        self.take(share, |config| &mut config.limits.releases_per_address, releases_per_address);
         let each = "limits.releases_per_instance";
         self.take("limits.releases", |config| &mut config.limits.releases, releases);
         self.take(each, |config| &mut config.limits.releases_per_instance, releases_per_instance);

@@ -39,6 +39,7 @@ fn the_sample_is_read_and_its_commented_keys_show_the_defaults() {
         "verifiers",
         "queue",
         "releases",
+        "releases_per_address",
         "releases_per_instance",
         "releases_without_instance",
         "handshake",
@@ -54,6 +55,7 @@ fn the_sample_is_read_and_its_commented_keys_show_the_defaults() {
         "bodies_per_address",
         "probe",
         "remembered_refusals",
+        "remembered_memory",
         "free_disk",
         "format",
         "level",
@@ -127,6 +129,8 @@ fn values_that_cannot_be_meant_are_refused() {
         ("collateral.jwks", SAMPLE.to_owned() + "\n[collateral]\njwks = \"http://example.com/jwks\"\n"),
         ("collateral.refresh_max", SAMPLE.to_owned() + "\n[collateral]\nrefresh_max = 10\n"),
         ("limits.queue", SAMPLE.to_owned() + "\n[limits]\nqueue = 0\n"),
+        ("limits.releases_per_address", SAMPLE.to_owned() + "\n[limits]\nreleases_per_address = 0\n"),
+        ("limits.remembered_memory", SAMPLE.to_owned() + "\n[limits]\nremembered_memory = 1048577\n"),
         ("limits.body", SAMPLE.to_owned() + "\n[limits]\nbody = 0\n"),
         ("limits.bodies", SAMPLE.to_owned() + "\n[limits]\nbodies = 31\n"),
         ("limits.bodies_per_address", SAMPLE.to_owned() + "\n[limits]\nbodies_per_address = 1\n"),
@@ -150,10 +154,10 @@ const OTHER: &str = "data = \"/other\"\nkeyring = \"/k\"\nextra_trust_anchors = 
     challenge_ttl = 30\nstop_timeout = 3\n\
     [guests]\nlisten = \"127.0.0.1:1\"\ncertificate = \"/c\"\nkey = \"/d\"\nproxies = [\"10.0.0.1\"]\n\
     [operators]\nlisten = \"127.0.0.1:2\"\ncertificate = \"/e\"\nkey = \"/f\"\nproxies = [\"10.0.0.2\"]\n\
-    [limits]\nverifiers = 3\nqueue = 1\nreleases = 2\nreleases_per_instance = 3\nreleases_without_instance = 4\n\
+    [limits]\nverifiers = 3\nqueue = 1\nreleases = 2\nreleases_per_address = 9\nreleases_per_instance = 3\nreleases_without_instance = 4\n\
     handshake = 9\nhead = 9\nbody = 9\nidle = 9\nconnections = 9\nconnections_per_address = 9\n\
     connections_per_minute = 9\nconnection = 9\nrequests = 9\nbodies = 99\nbodies_per_address = 9\nprobe = 9\n\
-    remembered_refusals = 9\nfree_disk = 9\n[collateral]\nfetch = false\n[log]\nlevel = \"warn\"\n";
+    remembered_refusals = 9\nremembered_memory = 9\nfree_disk = 9\n[collateral]\nfetch = false\n[log]\nlevel = \"warn\"\n";
 
 #[test]
 fn a_reload_applies_some_keys_and_reports_those_that_need_a_restart() {
@@ -176,6 +180,7 @@ fn a_reload_applies_some_keys_and_reports_those_that_need_a_restart() {
             "limits.head",
             "limits.idle",
             "limits.queue",
+            "limits.remembered_memory",
             "limits.remembered_refusals",
             "limits.verifiers",
             "log",
@@ -183,7 +188,7 @@ fn a_reload_applies_some_keys_and_reports_those_that_need_a_restart() {
             "stop_timeout",
         ]
     );
-    assert_eq!(changed.len(), 2 + 6 + 14, "{changed:?}");
+    assert_eq!(changed.len(), 2 + 6 + 15, "{changed:?}");
     // The changed keys are as in the new file, all others as before.
     let mut expected = new;
     (expected.data, expected.keyring, expected.log) = (old.data.clone(), old.keyring.clone(), old.log);
@@ -194,6 +199,7 @@ fn a_reload_applies_some_keys_and_reports_those_that_need_a_restart() {
     let limits = &mut expected.limits;
     (limits.verifiers, limits.queue, limits.head) = (old.limits.verifiers, old.limits.queue, old.limits.head);
     (limits.idle, limits.remembered_refusals) = (old.limits.idle, old.limits.remembered_refusals);
+    limits.remembered_memory = old.limits.remembered_memory;
     assert_eq!(config, expected);
     assert_eq!(config.reloaded(config.clone()), Reloaded { config, changed: vec![], restart: vec![] });
 }

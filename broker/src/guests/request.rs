@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::de::DeserializeOwned;
 use vouchsafe_keystore::record::RefusalRecord;
@@ -12,11 +13,13 @@ use vouchsafe_protocol::{Challenge, DecisionId, ReasonCode, RequestDigest, UnixT
 use crate::attested::{Arrival, Incoming, Received, RequestError};
 use crate::body::{BodyReader, NoOpening, Opening};
 use crate::broker::Broker;
+use crate::failed::Origin;
+use crate::pool::Lane;
 use crate::problem::HttpProblem;
 use crate::refusals::Standing;
 use crate::release::{log_stranger, refuse_challenge};
 use crate::server::client::Client;
-use crate::tries::Try;
+use crate::tries::{Try, is_final};
 use crate::{clock, random};
 
 /// Reads a request of this form.
@@ -38,7 +41,7 @@ where
         }
     };
     let now = clock::now();
-    let tried = match begin(broker, &challenge, now) {
+    let tried = match begin(broker, &challenge, client, now) {
         Ok(tried) => Arc::new(tried),
         Err(error) => {
             let problem = refuse_challenge(broker, decision, client.peer, now, error);
@@ -46,14 +49,20 @@ where
             return Err(problem);
         }
     };
+    let fail = |code| {
+        tried.refused(code);
+        if is_final(code) {
+            broker.failed.count(Origin::Network(client.network), Instant::now());
+        }
+    };
     let body = body.whole().await.map_err(|problem| {
-        tried.refused(problem.code());
+        fail(problem.code());
         unread.not_received(problem, Standing::Unverified)
     })?;
     let arrival = Arrival::enter(broker, client, Arc::clone(&tried), body.room());
     let now = clock::now();
     let malformed = |error: &dyn Display| {
-        tried.refused(ReasonCode::MalformedRequest);
+        fail(ReasonCode::MalformedRequest);
         unread.malformed(error)
     };
     let request: T = body.parse().map_err(|error| malformed(&error))?;
@@ -63,9 +72,12 @@ where
 }
 
 /// The use of a challenge that is live.
-fn begin(broker: &Broker, challenge: &Challenge, now: UnixTime) -> Result<Try, RequestError> {
+fn begin(broker: &Broker, challenge: &Challenge, client: Client, now: UnixTime) -> Result<Try, RequestError> {
     let nonce = broker.check(challenge, now)?;
-    Ok(broker.tries.begin(nonce, challenge.expires_at, now)?)
+    broker.tries.begin(nonce, challenge.expires_at, now).map_err(|error| {
+        let seconds = broker.pool.retry_after(Lane::Guests(client.network));
+        RequestError::Tried { error, seconds }
+    })
 }
 
 fn challenge(bytes: &[u8]) -> Opening<Challenge> {

@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use actix_web::body::to_bytes;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::{Method, header};
@@ -11,8 +13,12 @@ use vouchsafe_protocol::messages::{ChallengeAnswer, ReleaseAnswer};
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{PlaintextSecret, ReasonCode, RequestDigest};
 
+use crate::pool::Lane;
 use crate::testing::lines::Lines;
 use crate::testing::{Act, Asked, Fixture, PATH, VALUE, by, name, path, policy};
+
+/// The address of clients without a connection.
+const UNKNOWN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
 
 /// An answer.
 struct Answer {
@@ -125,10 +131,10 @@ async fn t50_absent_retired_and_denied_look_alike() {
 async fn t44_load_is_shed_at_the_challenge_and_live_challenges_are_served() {
     let fixture = Fixture::with(|limits| limits.releases = 1).await;
     let challenge = fixture.challenge();
-    let _busy = fixture.broker.gate.enter();
+    let _busy = fixture.broker.gate.enter(UNKNOWN.into());
     let shed = call(&fixture, Method::POST, "/v1/challenge", vec![]).await;
     assert_eq!(shed.problem().code, ReasonCode::Overloaded);
-    assert_eq!(shed.retry_after.as_deref(), Some("2"));
+    assert_eq!(shed.retry_after.as_deref(), Some("1"));
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::VTPM, challenge, &[PATH]);
     assert_eq!(ask(&fixture, &asked).await.status, 200);
 }
@@ -167,13 +173,12 @@ async fn t44_a_full_queue_answers_with_retry_after_and_spends_nothing() {
     let (release, held) = std::sync::mpsc::channel::<()>();
     let (started, running) = std::sync::mpsc::channel();
     let hold = fixture.broker.clone();
-    let holding =
-        tokio::spawn(
-            async move { hold.pool.run(move || started.send(()).is_ok() && held.recv().is_ok()).await },
-        );
+    let holding = tokio::spawn(async move {
+        hold.pool.run(Lane::Operators, move || started.send(()).is_ok() && held.recv().is_ok()).await
+    });
     running.recv().expect("running");
     let queue = fixture.broker.clone();
-    let queued = tokio::spawn(async move { queue.pool.run(|| ()).await });
+    let queued = tokio::spawn(async move { queue.pool.run(Lane::Guests(UNKNOWN.into()), || ()).await });
     while fixture.broker.pool.waiting() == 0 {
         tokio::task::yield_now().await;
     }
@@ -204,7 +209,7 @@ async fn t50_a_body_refused_under_a_live_challenge_is_explained_under_the_id_on_
     let whole = serde_json::to_vec(&asked.request).expect("JSON");
     let too_large = [&whole[..whole.len() - 1], &vec![b' '; MAX_REQUEST]].concat();
     let shares = crate::admission::Shares::guests(&fixture.broker.config().limits);
-    let unknown = crate::admission::Network::from(std::net::IpAddr::from([0, 0, 0, 0]));
+    let unknown = crate::admission::Network::from(UNKNOWN);
     let mut room =
         Some(fixture.broker.admission.guests.body(unknown, shares.bodies_of_network).expect("room"));
     for (body, code, reason) in [

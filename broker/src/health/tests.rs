@@ -50,7 +50,7 @@ async fn t54_readiness_is_the_result_of_the_last_probe() {
     config.limits.free_disk = 0;
     config.limits.releases = 1;
     broker.configure(config);
-    let _busy = broker.gate.enter();
+    let _busy = broker.gate.enter(crate::testing::client());
     assert_eq!(probed(&fixture).await, ready_but(&["overloaded"]), "it passes");
     broker.readiness.age(Duration::from_secs(3 * 3600 + 1));
     assert_eq!(shown(&fixture).await, not_ready(&["probe-overdue", "overloaded"]));

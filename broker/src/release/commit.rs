@@ -7,7 +7,7 @@ use vouchsafe_keystore::record::RecordError;
 use super::error::{Failure, ReleaseError};
 use crate::attested::{Request, Verified};
 use crate::broker::Broker;
-use crate::pool::PoolError;
+use crate::pool::{Lane, PoolError};
 
 /// What is done for a verified request: prepared, then recorded.
 pub(super) trait Action: 'static {
@@ -32,7 +32,8 @@ pub(super) async fn commit<A: Action>(
     broker: &Broker,
     request: Request,
 ) -> Result<(Verified, A::Done), Failure> {
-    let mut recorded = record::<A>(broker, move || A::prepare(request.verify()?)).await?;
+    let lane = request.lane();
+    let mut recorded = record::<A>(broker, lane, move || A::prepare(request.verify()?)).await?;
     let mut decisions = 1;
     loop {
         let (verified, result) = recorded;
@@ -41,7 +42,8 @@ pub(super) async fn commit<A: Action>(
             Err(RecordError::EpochMoved { .. }) if decisions < MAX_DECISIONS => {
                 broker.metrics.redecided.inc();
                 decisions += 1;
-                recorded = record::<A>(broker, move || A::prepare(verified)).await?;
+                let lane = verified.session().lane();
+                recorded = record::<A>(broker, lane, move || A::prepare(verified)).await?;
             }
             Err(RecordError::EpochMoved { .. }) => {
                 return Err(Failure::new(ReleaseError::KeepsChanging, verified.context()));
@@ -61,17 +63,18 @@ type Recorded<A> = (Verified, Result<<A as Action>::Done, RecordError>);
 /// Prepares on the pool and records from there, so that this task is woken only once, at the end.
 async fn record<A: Action>(
     broker: &Broker,
+    lane: Lane,
     job: impl FnOnce() -> Result<A::Prepared, Failure> + Send + 'static,
 ) -> Result<Recorded<A>, Failure> {
     let (done, recorded) = oneshot::channel();
     let keystore = broker.keystore.clone();
-    let job = move || {
+    let job = move |turn: Result<(), PoolError>| {
         // The connection is gone, and nothing has been spent yet.
         if done.is_closed() {
             return;
         }
         // If sending fails, the connection is gone.
-        let _gone = match job() {
+        let _gone = match turn.map_err(Failure::from).and_then(|()| job()) {
             Ok(prepared) => {
                 return A::record(prepared, &keystore, move |verified, result| {
                     let _gone = done.send(Ok((verified, result)));
@@ -80,7 +83,7 @@ async fn record<A: Action>(
             Err(failure) => done.send(Err(failure)),
         };
     };
-    broker.pool.spawn(job)?;
+    broker.pool.spawn(lane, job)?;
     recorded.await.map_err(|_| PoolError::Failed)?
 }
 

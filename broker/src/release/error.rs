@@ -62,7 +62,7 @@ impl ReleaseError {
             Self::Wrap(_) => ReasonCode::KeyInvalid,
             // Independent of the paths, so that it reveals nothing about them (T50).
             Self::AwaitsCrls { .. } => ReasonCode::CollateralPending,
-            Self::Pool(PoolError::Full) => ReasonCode::Overloaded,
+            Self::Pool(PoolError::Full { .. }) => ReasonCode::Overloaded,
             Self::Pool(PoolError::Failed) => ReasonCode::Internal,
             Self::Denied(_) | Self::Unseal(UnsealError::NoInstance { .. }) => ReasonCode::NotGranted,
             Self::Unseal(_) => ReasonCode::Internal,
@@ -88,8 +88,8 @@ impl ReleaseError {
     pub(crate) fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Request(error) => error.retry_after(),
-            Self::Pool(PoolError::Full) | Self::KeepsChanging => Some(1),
-            Self::AwaitsCrls { seconds, .. } => Some(*seconds),
+            Self::KeepsChanging => Some(1),
+            Self::Pool(PoolError::Full { seconds }) | Self::AwaitsCrls { seconds, .. } => Some(*seconds),
             _ => None,
         }
     }

@@ -14,11 +14,12 @@ use vouchsafe_protocol::{
 };
 
 use super::error::{Failure, ReleaseError};
+use crate::admission::Network;
 use crate::attested::{Incoming, RequestError, VmContext};
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
 use crate::refusals::Standing;
-use crate::tries::Try;
+use crate::tries::{Try, is_final};
 
 /// A refusal that has been recorded and counted, ready to be sent.
 #[derive(Debug)]
@@ -50,8 +51,8 @@ pub(super) struct RequestContext {
     /// The client's address.
     peer: Option<IpAddr>,
     at: UnixTime,
-    /// The use of the challenge, if it is live.
-    tried: Option<Arc<Try>>,
+    /// The use of the challenge and the client's network, if it is live.
+    tried: Option<(Arc<Try>, Network)>,
     /// The action, once the request is parsed.
     action: Option<Action>,
     paths: Vec<SecretPath>,
@@ -69,7 +70,8 @@ impl RequestContext {
             Body::Proposal(proposal) => Some(proposal.baseline.clone()),
             Body::Release(_) | Body::Volume(_) => None,
         };
-        let (decision, at, tried) = (incoming.decision, incoming.now, Some(Arc::clone(incoming.tried())));
+        let (decision, at) = (incoming.decision, incoming.now);
+        let tried = Some((Arc::clone(incoming.tried()), incoming.network()));
         Self { decision, peer, at, tried, action: Some(body.action()), paths, baseline, nonce: None }
     }
 }
@@ -80,8 +82,11 @@ pub(super) fn refuse(broker: &Broker, request: RequestContext, failure: Failure)
     let (decision, code) = (request.decision, error.code());
     log_failure(decision, &error);
     broker.metrics.refused(code);
-    if let Some(tried) = &request.tried {
+    if let Some((tried, network)) = &request.tried {
         tried.refused(code);
+        if is_final(code) {
+            broker.failed.count(vm.origin(*network), Instant::now());
+        }
     }
     if matches!(&*error, ReleaseError::Record(RecordError::Volume(_))) && code == ReasonCode::NotGranted {
         broker.metrics.headers_refused.inc();
@@ -138,6 +143,10 @@ fn keep(broker: &Broker, request: RequestContext, error: &ReleaseError, vm: VmCo
         VmContext::Verified(vm) => {
             (claims, instance, evidence) = (Some(vm.claims), vm.instance, vm.evidence);
             Standing::Verified
+        }
+        // Cheap to cause: its signatures were not verified.
+        VmContext::Certified(_) | VmContext::Unknown if code == ReasonCode::RateLimited => {
+            Standing::Malformed
         }
         VmContext::Certified(name) => {
             reasons.push(format!("the AK certificate that was shown is that of instance {name}"));

@@ -11,6 +11,7 @@ use super::error::ReleaseError;
 use super::pipeline::{Prepared, prepare};
 use super::*;
 use crate::clock;
+use crate::pool::Lane;
 use crate::testing::{
     Act, Asked, Fixture, PATH, POLICY, PROJECT, VALUE, by, name, path, peer, policy, reads_records, records,
 };
@@ -205,7 +206,7 @@ async fn run(
     broker: &Broker,
     job: impl FnOnce() -> Result<Prepared, Failure> + Send + 'static,
 ) -> Result<Prepared, Box<ReleaseError>> {
-    broker.pool.run(job).await.expect("a free thread").map_err(|failure| failure.error)
+    broker.pool.run(Lane::Operators, job).await.expect("a free thread").map_err(|failure| failure.error)
 }
 
 #[tokio::test(flavor = "multi_thread")]

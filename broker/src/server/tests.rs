@@ -6,6 +6,7 @@ mod connections;
 mod http_errors;
 mod prepared;
 mod proxies;
+mod strangers;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

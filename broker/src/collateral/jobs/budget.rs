@@ -64,7 +64,10 @@ impl Budget {
             let of_network = self.by_network.get(&network).copied().unwrap_or_default();
             let of_site =
                 network.site().and_then(|site| self.by_site.get(&site)).copied().unwrap_or_default();
-            if self.by_unverified >= self.unverified || of_network >= self.network || of_site >= self.site {
+            let rest = self.unverified.saturating_sub(self.by_unverified);
+            // No more than it leaves to others, so that a few networks do not use up all of it.
+            let is_even = of_network < rest && of_site < rest;
+            if !is_even || of_network >= self.network || of_site >= self.site {
                 return false;
             }
             self.by_unverified += 1;

@@ -187,6 +187,20 @@ fn t56_vendors_are_asked_for_verified_chains_first_and_a_small_share_is_left_for
 }
 
 #[test]
+fn t56_a_few_networks_do_not_use_up_the_share_of_unverified_evidence() {
+    let now = Instant::now();
+    let mut jobs = Jobs::new(pace(), now);
+    let mut queued = |of: u16| {
+        let chips = (0..100).map(|number| chip(of * 100 + number));
+        let asker = Asker::Unverified(network(of.into()));
+        chips.filter(|chip| jobs.ask(chip.clone(), asker, now) == Asked::Queued).count()
+    };
+    // Each gets no more than it leaves to the next: of thirty, four networks leave one.
+    assert_eq!([queued(1), queued(2), queued(3), queued(4)], [15, 8, 4, 2]);
+    assert_eq!([queued(5), queued(6)], [1, 0]);
+}
+
+#[test]
 fn a_prospect_is_honest() {
     let now = Instant::now();
     let mut jobs = Jobs::new(pace(), now);

@@ -23,7 +23,7 @@ use crate::broker::Broker;
 use crate::operators::principal::{Act, Principal};
 use crate::operators::respond::answer;
 use crate::operators::submission::Submission;
-use crate::pool::PoolError;
+use crate::pool::{Lane, PoolError};
 use crate::problem::HttpProblem;
 
 /// Remaining work for one request, in bytes of policy text.
@@ -85,7 +85,7 @@ pub(super) async fn post(
             let claims = inspect_at(&broker, &evidence, decided.at)?;
             Some(compare(&claims, &decided, &sides))
         };
-        match pool.pool.run(job).await.map_err(|error| unavailable(&error))? {
+        match pool.pool.run(Lane::Operators, job).await.map_err(|error| unavailable(&error))? {
             Some((replayed, changed)) => {
                 diff.replayed += replayed;
                 diff.changed.extend(changed);

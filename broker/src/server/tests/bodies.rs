@@ -125,7 +125,8 @@ async fn t54_held_bodies_have_their_room_and_no_more() {
     }
     let (answer, took) = held().await;
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("overloaded"), "{answer}");
-    assert!(answer.contains("retry-after: 1") && took < Duration::from_secs(2), "at once: {answer}");
+    assert!(took < Duration::from_secs(2), "at once: {took:?}");
+    assert!(answer.contains("retry-after: 3"), "as long as room was held before: {answer}");
     drop(streams);
     while body_bytes(&fixture.broker) > 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;

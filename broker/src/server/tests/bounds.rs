@@ -6,14 +6,16 @@ use vouchsafe_keystore::record::DecisionFilter;
 use vouchsafe_keystore::record::Outcome;
 
 use super::*;
+use crate::pool::Lane;
+use crate::testing::client;
 
 /// Keeps the only verifier busy until the returned sender is dropped.
-fn occupy(broker: &Broker) -> Sender<()> {
+pub(super) fn occupy(broker: &Broker) -> Sender<()> {
     let (free, freed) = channel::<()>();
     let (started, running) = channel();
     broker
         .pool
-        .spawn(move || {
+        .spawn(Lane::Operators, move |_| {
             started.send(()).expect("somebody waits");
             assert!(freed.recv().is_err(), "nothing is ever sent");
         })
@@ -50,7 +52,7 @@ async fn t54_a_client_that_leaves_gives_nothing_back_before_its_work_is_gone() {
     drop(stream);
     until(|| broker.admission.guests.held() == 0).await;
     assert_eq!(broker.gate.releases(), 1, "its work still waits");
-    assert!(!broker.gate.open(), "no other challenge is issued meanwhile");
+    assert!(!broker.gate.admits(client()), "no other challenge is issued to it meanwhile");
     assert_eq!(body_bytes(broker), i64::try_from(body.len()).expect("small"));
     drop(free);
     until(|| broker.gate.releases() == 0).await;
@@ -89,7 +91,7 @@ async fn t54_a_client_turned_away_while_sending_gets_an_answer() {
     let (guests, operators, stop) = start(&fixture).await;
     let challenge = serde_json::to_string(&fixture.challenge()).expect("JSON");
     let (mebibyte, sent) = (1024 * 1024, 256 * 1024);
-    let client = crate::testing::client();
+    let client = client();
     let room = fixture.broker.admission.guests.body(client, mebibyte).expect("room");
     let head = |route: &str, opening: &str, length: usize| {
         let length = opening.len() + length;
