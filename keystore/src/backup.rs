@@ -10,13 +10,15 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use vouchsafe_protocol::{Digest32, UnixTime};
 
+use crate::age::{DecryptError, EncryptError, Recipient};
 use crate::db::{
-    StoreError, beside, copy_into, create_file, has_newest_tables, has_tables, is_sound, read_only,
+    StoreError, copy_into, create_file, has_newest_tables, has_tables, is_sound, read_only, remove_database,
 };
 use crate::keyring::Keyring;
 use crate::log::{VerifiedLog, verify_log};
 use crate::registry::open::{OpenError, check_keyring};
 
+mod encrypted;
 mod restore;
 
 pub use crate::log::Loss;
@@ -76,6 +78,46 @@ pub enum BackupError {
         /// The copy.
         path: PathBuf,
     },
+    /// Another process is making an encrypted copy of the same database.
+    #[error("another encrypted backup of {} is being made: run this again when it has ended", path.display())]
+    Busy {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The copy could not be encrypted.
+    #[error("cannot encrypt the copy to {}: {source}", path.display())]
+    Encrypt {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: EncryptError,
+    },
+    /// What was written is not what the disk returns.
+    #[error("{}: what was written cannot be read again: check the disk", path.display())]
+    NotWritten {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The copy is encrypted, and there is no identity to decrypt it with.
+    #[error("{} is encrypted with age: give the identity of one of its recipients with --identity FILE", path.display())]
+    Encrypted {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is an identity, and the copy is not encrypted.
+    #[error("{} is not encrypted with age: if it is the copy that you mean, leave --identity out", path.display())]
+    NotEncrypted {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The copy could not be decrypted.
+    #[error("cannot decrypt {}: {source}", path.display())]
+    Decrypt {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: DecryptError,
+    },
     /// It cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -113,16 +155,26 @@ impl CopySummary {
     }
 }
 
-/// Copies the database to a new private file, while brokers may use it, and verifies the copy.
+/// Copies the database to a new private file, while brokers may use it, and verifies the copy. With recipients the file is
+/// encrypted to them, and nothing else is ever written where it is.
 ///
 /// # Errors
 /// [`BackupError`]; then there is no new file.
-pub async fn back_up(database: &Path, keyring: &Keyring, out: &Path) -> Result<CopySummary, BackupError> {
+pub async fn back_up(
+    database: &Path,
+    keyring: &Keyring,
+    recipients: &[Recipient],
+    out: &Path,
+) -> Result<CopySummary, BackupError> {
     require_database(database).await?;
     new_file(out)?;
-    let copied = copy_and_check(database, keyring, out).await;
+    let copied = if recipients.is_empty() {
+        copy_and_check(database, keyring, out).await
+    } else {
+        encrypted::back_up(database, keyring, recipients, out).await
+    };
     if copied.is_err() {
-        remove(out);
+        remove_database(out);
     }
     copied
 }
@@ -159,14 +211,6 @@ fn new_file(path: &Path) -> Result<(), BackupError> {
 
 async fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
     copy_into(from, to).await.map_err(|source| BackupError::Copy { path: from.to_owned(), source })
-}
-
-/// Removes a file that this program made, with what SQLite may have put beside it.
-fn remove(path: &Path) {
-    for end in ["", "-journal", "-wal", "-shm"] {
-        // Most of them do not exist.
-        let _absent = fs::remove_file(beside(path, end));
-    }
 }
 
 fn io_error(path: &Path, source: io::Error) -> BackupError {

@@ -5,7 +5,7 @@
 //! | layer | what it does |
 //! |---|---|
 //! | [`permitted`] | what an operator may read |
-//! | [`backup`] | copies of a keystore, and putting one in place |
+//! | [`backup`] | copies of a keystore, encrypted ([`age`]) or not, and putting one in place |
 //! | [`Keystore`] | the handle of the broker on all of it |
 //! | [`release`], [`record`], [`replay`] | decide with what is stored and unseal a grant; record decisions; look at those of the past |
 //! | [`registry`] | what is registered, and every rule about it |
@@ -17,6 +17,7 @@
 //! [`proposals`] which updates of baselines VMs may propose. Nothing here reads a clock: times are
 //! arguments.
 
+pub mod age;
 pub mod backup;
 mod blocking;
 pub mod chips;

@@ -25,6 +25,7 @@ mod baselines;
 mod branches;
 mod changes;
 mod destruction;
+mod encrypted_backup;
 mod opening;
 mod permits;
 mod proposals;

@@ -104,6 +104,7 @@ fn first_word(line: &str) -> &str {
 /// Programs with which commands in the documentation start.
 const PROGRAMS: &[&str] = &[
     "./justw",
+    "age-keygen",
     "apt",
     "apt-get",
     "cargo",

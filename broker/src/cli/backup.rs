@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
+use vouchsafe_keystore::age::Recipient;
 use vouchsafe_keystore::backup::{BackupError, CopySummary, back_up};
 
 use super::failure::Failure;
@@ -22,19 +23,31 @@ pub(super) struct Backup {
     /// Where to write the copy: a new file (0600).
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Encrypt the copy with age to this recipient, `age1…`; repeat it for several. Any one of their identities decrypts it.
+    #[arg(long = "recipient", value_name = "RECIPIENT")]
+    recipients: Vec<Recipient>,
 }
 
 impl Backup {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let config = self.offline.load()?;
         let keyring = config.keyring().load().map_err(StartError::from)?;
-        let copied = serve::runtime()?.block_on(back_up(&config.database(), &keyring, &self.out))?;
+        let copied =
+            serve::runtime()?.block_on(back_up(&config.database(), &keyring, &self.recipients, &self.out))?;
+        let recipients: Vec<String> = self.recipients.iter().map(Recipient::to_string).collect();
         if json {
-            return output::print_json(&json!({ "file": self.out, "copy": copied }));
+            return output::print_json(
+                &json!({ "file": self.out, "copy": copied, "recipients": recipients }),
+            );
         }
+        let (kind, needed) = if recipients.is_empty() {
+            ("a good copy", String::new())
+        } else {
+            ("a good copy, encrypted,", format!("  the identity of one of {}\n", recipients.join(", ")))
+        };
         output::print(&format!(
-            "{}: a good copy of the database.\n\n{}\nNot in it, and needed to restore the broker:\n\n  {}, the keyring. Keep it apart \
-             from this file: both together hold every secret.\n  {}, the configuration, and the TLS files that it names.\n",
+            "{}: {kind} of the database.\n\n{}\nNot in it, and needed to restore the broker:\n\n{needed}  {}, the keyring. Keep it \
+             apart from this file: both together hold every secret.\n  {}, the configuration, and the TLS files that it names.\n",
             self.out.display(),
             summary(&copied),
             config.keyring(),

@@ -6,11 +6,12 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
+use vouchsafe_keystore::age::Identity;
 use vouchsafe_keystore::backup::{LossChoice, Restore as Request, Restored};
 
 use super::failure::Failure;
 use super::offline::Offline;
-use super::{backup, output, serve};
+use super::{backup, output, serve, trusted_file};
 use crate::broker::StartError;
 use crate::{clock, log};
 
@@ -22,6 +23,10 @@ pub(super) struct Restore {
     file: PathBuf,
     #[command(flatten)]
     offline: Offline,
+    /// An age identity of a recipient to whom the copy is encrypted: a file with a line `AGE-SECRET-KEY-1…` that only you can
+    /// read, as `age-keygen` writes it.
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
     /// A keystore.head kept elsewhere: a copy that is older than it, or than the files in place, is refused.
     #[arg(long, value_name = "FILE")]
     newest: Option<PathBuf>,
@@ -36,8 +41,10 @@ impl Restore {
         let config = self.offline.load()?;
         log::start(config.log);
         let keyring = config.keyring().load().map_err(StartError::from)?;
+        let identities = self.identities()?;
         let request = Request {
             file: &self.file,
+            identities: &identities,
             database: &config.database(),
             newest: self.newest.as_deref(),
             loss: if self.accept_loss { LossChoice::Accept } else { LossChoice::Refuse },
@@ -47,6 +54,12 @@ impl Restore {
         // Challenges issued in the second of the restore are refused: the broker must not start within it.
         thread::sleep(Duration::from_secs(1));
         if json { output::print_json(&restored) } else { output::print(&self.human(&restored)) }
+    }
+
+    fn identities(&self) -> Result<Vec<Identity>, Failure> {
+        let Some(file) = &self.identity else { return Ok(Vec::new()) };
+        let text = trusted_file::read_private(file)?;
+        Identity::parse_file(&text).map_err(|error| Failure::file(file, error))
     }
 
     fn human(&self, restored: &Restored) -> String {

@@ -216,3 +216,69 @@ fn a_restore_that_is_killed_loses_nothing_and_can_be_repeated() {
         reset();
     }
 }
+
+/// An age identity in a file that only its owner can read, and its recipient.
+fn identity(broker: &Killed) -> (String, &'static str) {
+    let file = broker.path("identity");
+    fs::write(&file, include_str!("../../../keystore/vectors/age/identity.txt")).expect("written");
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("set");
+    (file.display().to_string(), RECIPIENT)
+}
+
+#[test]
+fn an_encrypted_copy_brings_the_broker_back() {
+    let broker = Killed::new();
+    let (identity, recipient) = identity(&broker);
+    let copy = broker.text("copy.age");
+    let served = broker.serve();
+    let copied = broker.ok(&["backup", "--json", "--out", &copy, "--recipient", recipient]);
+    let copied: Value = serde_json::from_str(&copied).expect("JSON");
+    assert_eq!(copied["recipients"], serde_json::json!([recipient]), "{copied}");
+    drop(served);
+    for name in ["keystore.db", "keystore.db-wal", "keystore.db-shm", "keystore.head"] {
+        fs::remove_file(broker.path("data").join(name)).expect("killed");
+    }
+    let restored = broker.ok(&["restore", &copy, "--identity", &identity]);
+    assert!(restored.contains("copy.age is in place."), "{restored}");
+    assert!(broker.operators().contains("bob"));
+    let said = broker.ok(&["backup", "--out", &broker.text("second.age"), "--recipient", recipient]);
+    assert!(
+        said.contains("a good copy, encrypted,") && said.contains(&format!("one of {recipient}\n")),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_cannot_be_encrypted_or_decrypted_is_named() {
+    let broker = Killed::new();
+    let (identity, recipient) = identity(&broker);
+    let copy = broker.text("copy.age");
+    let said = broker.refused(&["backup", "--out", &copy, "--recipient", "age1pq1mistyped"]);
+    assert!(
+        said.contains("age1pq1mistyped is not an age recipient: one of type X25519 is age1 with 58 more"),
+        "{said}"
+    );
+    assert!(!broker.path("copy.age").exists());
+    broker.ok(&["backup", "--out", &copy, "--recipient", recipient]);
+    let said = broker.refused(&["restore", &copy]);
+    assert!(said.contains("copy.age is encrypted with age: give the identity"), "{said}");
+    let said = broker.refused(&["restore", &broker.text("copy.db"), "--identity", &identity]);
+    assert!(said.contains("copy.db is not encrypted with age"), "{said}");
+    fs::set_permissions(&identity, Permissions::from_mode(0o640)).expect("set");
+    let said = broker.refused(&["restore", &copy, "--identity", &identity]);
+    let expected =
+        format!("{identity}: has mode 640, so other users may read or change it: chmod 600 {identity}");
+    assert!(said.contains(&expected), "{said}");
+    fs::set_permissions(&identity, Permissions::from_mode(0o600)).expect("set");
+    fs::write(&identity, "AGE-SECRET-KEY-1WRONG\n").expect("written");
+    let said = broker.refused(&["restore", &copy, "--identity", &identity]);
+    assert!(said.contains("line 1 is not an age identity") && !said.contains("1WRONG"), "{said}");
+    let other = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX\n";
+    fs::write(&identity, other).expect("written");
+    let said = broker.refused(&["restore", &copy, "--identity", &identity]);
+    assert!(said.contains("copy.age: none of the identities given can decrypt it"), "{said}");
+    assert!(broker.operators().contains("bob"), "nothing was changed");
+}
+
+/// Of the identity in the keystore's vectors.
+const RECIPIENT: &str = "age1d4c6kcnnhfmvyf3zcpfpqkm80nzl6uegjdmfm456de5c6f6wm5pqs626a5";

@@ -9,18 +9,23 @@ use serde::Serialize;
 use sqlx::Connection as _;
 use vouchsafe_protocol::UnixTime;
 
-use super::{BackupError, CopySummary, copy, io_error, new_file, remove, require_database};
-use crate::db::{beside, create_file, empties_shortly, read_only, sync_folder};
+use super::{BackupError, CopySummary, copy, encrypted, io_error, new_file, require_database};
+use crate::age::Identity;
+use crate::db::{
+    beside, create_file, empties_shortly, read_only, remove_database, remove_leftover, sync_folder,
+};
 use crate::keyring::Keyring;
 use crate::log::{Head, Loss, NewestHead, StoredHead, StoredState, Tree, read_stored, verify_log};
 use crate::registry::Registry;
 use crate::registry::open::{OpenError, check_keyring, lock};
 
 /// What is restored, and where. No broker may use the database.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Restore<'a> {
     /// The copy.
     pub file: &'a Path,
+    /// What to decrypt it with; none for a copy that is not encrypted.
+    pub identities: &'a [Identity],
     /// Where it is put.
     pub database: &'a Path,
     /// A file `keystore.head` kept elsewhere, in addition to that beside the database.
@@ -85,7 +90,11 @@ impl Restore<'_> {
     /// good.
     pub async fn run(self, keyring: Keyring) -> Result<Restored, BackupError> {
         let _lock = lock(self.database)?;
-        require_database(self.file).await?;
+        remove_leftover(self.database);
+        encrypted::require_kind(self.file, self.identities)?;
+        if self.identities.is_empty() {
+            require_database(self.file).await?;
+        }
         let temporary = beside(self.database, ".restoring");
         let is_temporary = fs::canonicalize(self.file)
             .is_ok_and(|file| fs::canonicalize(&temporary).is_ok_and(|other| file == other));
@@ -99,17 +108,21 @@ impl Restore<'_> {
             ));
         }
         // What an interrupted restore has left.
-        remove(&temporary);
+        remove_database(&temporary);
         new_file(&temporary)?;
         let restored = self.through(&temporary, keyring).await;
         if restored.is_err() {
-            remove(&temporary);
+            remove_database(&temporary);
         }
         restored
     }
 
     async fn through(self, temporary: &Path, keyring: Keyring) -> Result<Restored, BackupError> {
-        copy(self.file, temporary).await?;
+        if self.identities.is_empty() {
+            copy(self.file, temporary).await?;
+        } else {
+            encrypted::decrypt_copy(self.file, self.identities, temporary).await?;
+        }
         let registry = Registry::open_copy(temporary, keyring).await?;
         let Known { head: known, trees, compared } = self.known_head(registry.keyring()).await?;
         let mut connection = registry.log().pools.writer.acquire().await?;

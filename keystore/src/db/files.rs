@@ -1,6 +1,6 @@
 //! Names of files beside a database.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,14 @@ pub(crate) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     name.into()
+}
+
+/// Removes a database that this program made, with what SQLite may have put beside it.
+pub(crate) fn remove_database(path: &Path) {
+    for end in ["", "-journal", "-wal", "-shm"] {
+        // Most of them do not exist.
+        let _absent = fs::remove_file(beside(path, end));
+    }
 }
 
 /// Makes new, renamed and removed names in the folder of this file durable.

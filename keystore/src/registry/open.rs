@@ -13,7 +13,7 @@ use super::handle::Registry;
 use crate::db::columns::{self, tampered};
 use crate::db::{
     Connection, DatabaseLock, LockError, Pools, RESTORE_KEYRING, Reader, StoreError, any_rows, connect,
-    create_file, has_tables,
+    create_file, has_tables, remove_leftover,
 };
 use crate::keyring::{GenerationId, Keyring};
 use crate::log::record::RESTORE;
@@ -168,7 +168,9 @@ impl Registry {
         if !path.exists() {
             return Err(OpenError::Missing { path: path.to_owned() });
         }
-        Self::open_with(path, keyring, Some(lock(path)?)).await
+        let lock = lock(path)?;
+        remove_leftover(path);
+        Self::open_with(path, keyring, Some(lock)).await
     }
 
     pub(crate) async fn open_with(

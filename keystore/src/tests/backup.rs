@@ -14,7 +14,7 @@ const LATER: UnixTime = UnixTime(NOW.0 + 1000);
 
 impl Fixture {
     async fn back_up(&self, name: &str) -> Result<CopySummary, BackupError> {
-        back_up(&self.path(), &self.keyring(), &self.file(name)).await
+        back_up(&self.path(), &self.keyring(), &[], &self.file(name)).await
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -23,7 +23,9 @@ impl Fixture {
 
     async fn restore(&self, name: &str, loss: LossChoice) -> Result<Restored, BackupError> {
         let (file, database) = (self.file(name), self.path());
-        Restore { file: &file, database: &database, newest: None, loss, at: LATER }.run(self.keyring()).await
+        Restore { file: &file, identities: &[], database: &database, newest: None, loss, at: LATER }
+            .run(self.keyring())
+            .await
     }
 
     /// Closed, and opened again.
@@ -87,9 +89,9 @@ async fn a_copy_that_is_not_good_is_removed_and_nothing_is_overwritten() {
     let exists = fixture.back_up("copy.db").await.unwrap_err();
     assert!(matches!(exists, BackupError::Exists { .. }), "{exists}");
     let other = Keyring::generate(NOW).unwrap();
-    let wrong = back_up(&fixture.path(), &other, &fixture.file("new.db")).await.unwrap_err();
+    let wrong = back_up(&fixture.path(), &other, &[], &fixture.file("new.db")).await.unwrap_err();
     assert!(matches!(wrong, BackupError::Open(OpenError::WrongKeyring { .. })), "{wrong}");
-    let missing = back_up(&fixture.file("none.db"), &other, &fixture.file("new.db")).await.unwrap_err();
+    let missing = back_up(&fixture.file("none.db"), &other, &[], &fixture.file("new.db")).await.unwrap_err();
     assert!(matches!(missing, BackupError::Open(OpenError::Missing { .. })), "{missing}");
     fixture.sql("UPDATE log_leaves SET record = replace(record, 'alice', 'malice')").await;
     let edited = fixture.back_up("new.db").await.unwrap_err();
@@ -112,7 +114,8 @@ async fn t43_a_broker_restored_elsewhere_is_the_same_broker() {
     let elsewhere = tempfile::tempdir().unwrap();
     let database = elsewhere.path().join("vouchsafe.db");
     let (file, loss) = (fixture.file("copy.db"), LossChoice::Refuse);
-    let restore = Restore { file: &file, database: &database, newest: None, loss, at: LATER };
+    let restore =
+        Restore { file: &file, identities: &[], database: &database, newest: None, loss, at: LATER };
     let restored = restore.run(fixture.keyring()).await.unwrap();
     assert_eq!((restored.copy.root, restored.copy.records), (copied.root, copied.records));
     assert_eq!((restored.compared, restored.loss, restored.moved), (false, None, vec![]));
@@ -206,8 +209,14 @@ async fn t42_every_head_that_is_shown_counts() {
     fs::rename(fixture.file("vouchsafe.head"), fixture.file("kept.head")).unwrap();
     let (file, database, kept) = (fixture.file("copy.db"), fixture.path(), fixture.file("kept.head"));
     let shown = |newest| {
-        let restore =
-            Restore { file: &file, database: &database, newest, loss: LossChoice::Refuse, at: LATER };
+        let restore = Restore {
+            file: &file,
+            identities: &[],
+            database: &database,
+            newest,
+            loss: LossChoice::Refuse,
+            at: LATER,
+        };
         restore.run(fixture.keyring())
     };
     assert!(older(&shown(Some(&*kept)).await.unwrap_err()));

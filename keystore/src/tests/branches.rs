@@ -16,14 +16,16 @@ impl Fixture {
 
     async fn put_back(&self, name: &str, loss: LossChoice) -> Result<Restored, BackupError> {
         let (file, database) = (self.beside(name), self.path());
-        Restore { file: &file, database: &database, newest: None, loss, at: LATER }.run(self.keyring()).await
+        Restore { file: &file, identities: &[], database: &database, newest: None, loss, at: LATER }
+            .run(self.keyring())
+            .await
     }
 
     /// A closed keystore that went on after an older copy was restored; the branch that was left is the longer one: `left.db`.
     async fn branched() -> Self {
         let fixture = Self::new().await;
         fixture.put("prod/db", b"first").await;
-        back_up(&fixture.path(), &fixture.keyring(), &fixture.beside("copy.db")).await.expect("a copy");
+        back_up(&fixture.path(), &fixture.keyring(), &[], &fixture.beside("copy.db")).await.expect("a copy");
         for value in 0..8 {
             fixture.put("prod/db", &[value]).await;
         }
@@ -102,7 +104,8 @@ async fn t42_leaves_that_are_not_those_of_the_tree_are_not_copied() {
         hex::encode(head.mac)
     );
     fixture.run(&forged).await;
-    let refused = back_up(&fixture.path(), &fixture.keyring(), &fixture.beside("copy.db")).await.unwrap_err();
+    let refused =
+        back_up(&fixture.path(), &fixture.keyring(), &[], &fixture.beside("copy.db")).await.unwrap_err();
     assert!(
         matches!(refused, BackupError::Store(StoreError::RowTampered { table: "log_leaves", .. })),
         "{refused}"
