@@ -102,7 +102,7 @@ fn filled(paragraph: &str) -> String {
 fn dependencies(stage: &Stage<'_>) -> anyhow::Result<Vec<String>> {
     let package = stage.package;
     let description = stage.release.description;
-    let named = stage.needs.iter().flat_map(|needs| &needs.libraries).chain(&package.loads);
+    let named = stage.programs.iter().flat_map(|program| &program.needs.libraries).chain(&package.loads);
     let mut found = BTreeSet::new();
     for library in named {
         let dependency = description.libraries.get(library);
@@ -112,7 +112,7 @@ fn dependencies(stage: &Stage<'_>) -> anyhow::Result<Vec<String>> {
             found.insert(dependency.clone());
         }
     }
-    let libc = stage.needs.iter().filter_map(|needs| needs.glibc).max();
+    let libc = stage.programs.iter().filter_map(|program| program.needs.glibc).max();
     let libc = libc.map(|(major, minor)| format!("libc6 (>= {major}.{minor})"));
     let version = stage.release.version();
     let same = package.same_version.iter().map(|name| format!("{name} (= {version})"));

@@ -1,11 +1,15 @@
 //! `packages.toml`: what is in each package, and what it needs.
 
+mod build;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
+
+pub use build::{Build, Built, Bundled, Image, ProgramName};
 
 /// All packages, and what they have in common.
 #[derive(Debug, Deserialize)]
@@ -19,6 +23,17 @@ pub struct Description {
     pub revision: String,
     /// Debian's dependency for each library, by SONAME.
     pub libraries: BTreeMap<String, String>,
+    /// How the programs are built.
+    #[serde(rename = "build")]
+    pub builds: Vec<Build>,
+    /// C code in crates.
+    pub bundled: Vec<Bundled>,
+    /// Crates that link a library, and compile no C code of others for it.
+    pub without_code: Vec<String>,
+    /// Files of the tree with the licence's text of crates that have none in their archive, by the crate's name.
+    pub licences: BTreeMap<String, String>,
+    /// The image.
+    pub image: Image,
     /// The packages.
     #[serde(rename = "package")]
     pub packages: Vec<Package>,
@@ -89,18 +104,6 @@ pub struct Program {
     pub to: String,
 }
 
-/// The programs that are packaged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProgramName {
-    /// `vouchsafe-guest` with default features.
-    Guest,
-    /// `vouchsafe-guest` without.
-    GuestInitrd,
-    /// `vouchsafe`.
-    Broker,
-}
-
 /// A file of the tree. It can be run if it begins with `#!`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -153,17 +156,6 @@ impl Format {
     }
 }
 
-/// The option that names its file.
-impl fmt::Display for ProgramName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Guest => "guest",
-            Self::GuestInitrd => "guest-initrd",
-            Self::Broker => "broker",
-        })
-    }
-}
-
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -209,6 +201,9 @@ impl Description {
     /// As [`Self::read`].
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let description: Self = toml::from_str(text)?;
+        for program in description.packages.iter().flat_map(|package| &package.programs) {
+            description.build_of(program.program)?;
+        }
         for package in &description.packages {
             let name = &package.name;
             let destinations = package.files.iter().chain(&package.configuration).map(|file| &file.to);
@@ -226,5 +221,16 @@ impl Description {
             }
         }
         Ok(description)
+    }
+
+    /// How a program is built.
+    ///
+    /// # Errors
+    /// When no build makes it.
+    pub fn build_of(&self, program: ProgramName) -> anyhow::Result<(&Build, &Built)> {
+        let made =
+            self.builds.iter().flat_map(|build| build.programs.iter().map(move |built| (build, built)));
+        let mut made = made.filter(|(_, built)| built.program == program);
+        made.next().with_context(|| format!("no [[build]] makes the program {program}"))
     }
 }

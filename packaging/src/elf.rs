@@ -1,10 +1,29 @@
-//! What a program needs to run, read by binutils.
+//! A program without symbols, and what it needs to run, by binutils.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::command::text;
+use crate::command::{output, text};
+
+/// A program as it is shipped.
+pub(crate) struct Stripped {
+    /// The file.
+    pub(crate) bytes: Vec<u8>,
+    /// What it needs.
+    pub(crate) needs: Needs,
+}
+
+impl Stripped {
+    /// Takes out what only a debugger reads, and the build's number.
+    pub(crate) fn of(program: &Path) -> anyhow::Result<Self> {
+        let file = tempfile::NamedTempFile::new()?;
+        let strip = ["--strip-unneeded", "--remove-section=.comment", "--remove-section=.note*", "-o"];
+        output(Command::new("strip").args(strip).arg(file.path()).arg(program))?;
+        Ok(Self { bytes: fs::read(file.path())?, needs: Needs::of(file.path())? })
+    }
+}
 
 /// The libraries that a program names, and the version of glibc that it needs.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,7 +35,7 @@ pub(crate) struct Needs {
 }
 
 impl Needs {
-    pub(crate) fn of(program: &Path) -> anyhow::Result<Self> {
+    fn of(program: &Path) -> anyhow::Result<Self> {
         let listed = text(Command::new("objdump").args(["-p", "-T"]).arg(program).env("LC_ALL", "C"))?;
         Ok(Self::parse(&listed))
     }

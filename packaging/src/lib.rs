@@ -1,25 +1,42 @@
-//! Makes packages: one description, `packages.toml`, into `.deb` and `.rpm`.
+//! Makes what is released: one description, `packages.toml`, into `.deb` and `.rpm`, an OCI image, a Helm chart, bills of materials
+//! and a provenance statement.
 //!
-//! `dpkg-deb` and `rpmbuild` write the archives. Times are those of the last commit, so that the same programs make the same
-//! packages, byte for byte.
+//! `dpkg-deb` and `rpmbuild` write the packages. Times are those of the last commit, so that the same programs make the same
+//! artefacts, byte for byte.
 
+mod archive;
+mod bundled;
+mod cargo;
+mod chart;
 mod command;
+pub mod compile;
 mod deb;
 pub mod description;
 mod elf;
+mod image;
+mod licences;
 mod manual;
+mod provenance;
 mod rpm;
+mod sbom;
 mod scripts;
 mod stage;
+pub mod twice;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::rc::Rc;
 
 use anyhow::{Context as _, bail};
 
+use cargo::Crates;
 use description::{Description, Format, ProgramName};
+use elf::Stripped;
+use image::base::BasePackage;
+use licences::Licences;
 use stage::Stage;
 
 /// What is packaged.
@@ -32,11 +49,27 @@ pub struct Release<'a> {
     pub version: String,
     /// Seconds since 1970 that all files get as their time.
     pub epoch: u64,
+    /// The last commit.
+    pub commit: Commit,
     /// The programs, as cargo left them.
     pub programs: BTreeMap<ProgramName, PathBuf>,
     /// How hard packages are compressed.
     pub compression: Compression,
+    stripped: Cache<Stripped>,
+    crates: Cache<Crates>,
 }
+
+/// The commit that a tree is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// Its id, in hex.
+    pub id: String,
+    /// Whether the tree has changes that are not in it.
+    pub modified: bool,
+}
+
+/// What was found out about a program.
+type Cache<T> = RefCell<BTreeMap<ProgramName, Rc<T>>>;
 
 /// How hard packages are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +78,16 @@ pub enum Compression {
     Best,
     /// For tests, where seconds count.
     Fast,
+}
+
+impl Compression {
+    /// Of gzip.
+    const fn level(self) -> u32 {
+        match self {
+            Self::Best => 9,
+            Self::Fast => 1,
+        }
+    }
 }
 
 impl<'a> Release<'a> {
@@ -57,16 +100,24 @@ impl<'a> Release<'a> {
         description: &'a Description,
         programs: BTreeMap<ProgramName, PathBuf>,
     ) -> anyhow::Result<Self> {
-        let mut git = Command::new("git");
-        let epoch = command::text(git.arg("-C").arg(tree).args(["log", "-1", "--format=%ct"]))?;
-        let epoch = epoch.trim().parse().context("git log: the time of the last commit")?;
+        let git = |arguments: &[&str]| {
+            command::text(Command::new("git").arg("-C").arg(tree).args(arguments))
+                .map(|text| text.trim().to_owned())
+        };
+        let epoch = git(&["log", "-1", "--format=%ct"])?.parse();
+        let epoch = epoch.context("git log: the time of the last commit")?;
+        let modified = !git(&["status", "--porcelain"])?.is_empty();
+        let commit = Commit { id: git(&["rev-parse", "HEAD"])?, modified };
         Ok(Self {
             tree,
             description,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             epoch,
+            commit,
             programs,
             compression: Compression::Best,
+            stripped: Cache::default(),
+            crates: Cache::default(),
         })
     }
 
@@ -103,6 +154,37 @@ impl<'a> Release<'a> {
         Ok(made)
     }
 
+    /// Makes everything: packages, bills of materials, image, chart, provenance statement, and the digests of all. The image consists
+    /// of Debian's packages in the folder `base`, into which apt fetches those that are missing. Returns the files.
+    ///
+    /// # Errors
+    /// As [`Self::build`], and when apt cannot fetch a package.
+    pub fn artefacts(&self, base: &Path, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+        let mut made = self.build(&[], &[Format::Deb, Format::Rpm], folder)?;
+        let folder = fs::canonicalize(folder)?;
+        let add = |name: String, text: String| {
+            let file = folder.join(name);
+            fs::write(&file, text).with_context(|| file.display().to_string())?;
+            anyhow::Ok(file)
+        };
+        for package in &self.description.packages {
+            for program in &package.programs {
+                let bill = sbom::bill(self, program.program, &package.name)?;
+                made.push(add(format!("{}_{}.cdx.json", package.name, self.version), bill)?);
+            }
+        }
+        let base = BasePackage::fetch(&self.description.image.base, base)?;
+        let image = image::write(self, &base, &folder)?;
+        made.push(image.file.clone());
+        made.push(chart::write(self, &image.digest, &folder)?);
+        let statement = provenance::statement(self, &made, &image, &base)?;
+        made.push(add(format!("vouchsafe_{}.provenance.json", self.version), statement)?);
+        let sums = provenance::digests(&made)?;
+        let sums = sums.into_iter().map(|(name, digest)| format!("{digest}  {name}\n")).collect();
+        made.push(add("SHA256SUMS".to_owned(), sums)?);
+        Ok(made)
+    }
+
     /// Version and revision.
     fn version(&self) -> String {
         format!("{}-{}", self.version, self.description.revision)
@@ -117,10 +199,55 @@ impl<'a> Release<'a> {
         Ok(path)
     }
 
+    /// A program without symbols.
+    fn stripped(&self, name: ProgramName) -> anyhow::Result<Rc<Stripped>> {
+        cached(&self.stripped, name, || Stripped::of(self.program(name)?))
+    }
+
+    /// What a program is built from.
+    fn crates(&self, name: ProgramName) -> anyhow::Result<Rc<Crates>> {
+        cached(&self.crates, name, || {
+            let (build, built) = self.description.build_of(name)?;
+            Crates::of(self.tree, build, &built.package)
+        })
+    }
+
+    fn licences(&self, name: ProgramName) -> anyhow::Result<Licences> {
+        Licences::of(self.tree, self.description, &*self.crates(name)?)
+    }
+
+    /// A text of the tree.
+    fn file(&self, path: &str) -> anyhow::Result<String> {
+        fs::read_to_string(self.tree.join(path)).with_context(|| path.to_owned())
+    }
+
+    /// The version of the Rust compiler.
+    fn compiler(&self) -> anyhow::Result<String> {
+        let printed = command::text(Command::new("rustc").arg("--version").current_dir(self.tree))?;
+        printed
+            .split(' ')
+            .nth(1)
+            .map(ToOwned::to_owned)
+            .with_context(|| format!("rustc --version: {printed}"))
+    }
+
     /// Its time in UTC, in a format of `date`.
     fn date(&self, format: &str) -> anyhow::Result<String> {
         let mut date = Command::new("date");
         date.args(["--utc", &format!("--date=@{}", self.epoch), &format!("+{format}")]).env("LC_ALL", "C");
         Ok(command::text(&mut date)?.trim().to_owned())
     }
+}
+
+fn cached<T>(
+    cache: &Cache<T>,
+    name: ProgramName,
+    make: impl FnOnce() -> anyhow::Result<T>,
+) -> anyhow::Result<Rc<T>> {
+    if let Some(there) = cache.borrow().get(&name) {
+        return Ok(Rc::clone(there));
+    }
+    let made = Rc::new(make()?);
+    cache.borrow_mut().insert(name, Rc::clone(&made));
+    Ok(made)
 }

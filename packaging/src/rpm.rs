@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use crate::Compression;
 use crate::command::output;
 use crate::description::Format;
+use crate::licences::Licences;
 use crate::scripts;
 use crate::stage::Stage;
 
@@ -69,12 +70,13 @@ fn text(stage: &Stage<'_>) -> anyhow::Result<String> {
     let requires = requires + &names("Requires", package.depends.of(Format::Rpm));
     let recommends = names("Recommends", package.recommends.of(Format::Rpm));
     Ok(format!(
-        "Name: {}\nVersion: {}\nRelease: {}\nSummary: {}\nLicense: Apache-2.0\nURL: {}\n{requires}{recommends}\n\
+        "Name: {}\nVersion: {}\nRelease: {}\nSummary: {}\nLicense: {}\nURL: {}\n{requires}{recommends}\n\
          %description\n{}\n\n%install\ncp -a {}/. %{{buildroot}}/\n\n{}%files\n%defattr(-,root,root,-)\n{}",
         package.name,
         release.version,
         release.description.revision,
         sentence(&package.summary),
+        licence(stage)?,
         release.description.homepage,
         package.description.trim(),
         stage.root.display(),
@@ -94,6 +96,15 @@ fn files(stage: &Stage<'_>) -> anyhow::Result<String> {
     });
     Ok(folders.chain(files).collect())
 }
+
+/// The conjunction of all licences in the package.
+fn licence(stage: &Stage<'_>) -> anyhow::Result<String> {
+    let third_party = stage.third_party()?;
+    let others = third_party.iter().flat_map(Licences::conjuncts).filter(|licence| licence != OWN);
+    Ok(std::iter::once(OWN.to_owned()).chain(others).collect::<Vec<_>>().join(" AND "))
+}
+
+const OWN: &str = "Apache-2.0";
 
 /// RPM's summaries begin with a capital letter, Debian's do not.
 fn sentence(text: &str) -> String {

@@ -5,12 +5,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::rc::Rc;
 
 use anyhow::{Context as _, ensure};
 
 use crate::command::output;
 use crate::description::{File, Format, Package, Program};
-use crate::elf::Needs;
+use crate::elf::Stripped;
+use crate::licences::Licences;
 use crate::{Release, manual};
 
 /// A folder with a package's files below it.
@@ -19,8 +21,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) package: &'a Package,
     pub(crate) format: Format,
     pub(crate) root: PathBuf,
-    /// Of all its programs.
-    pub(crate) needs: Vec<Needs>,
+    /// Its programs.
+    pub(crate) programs: Vec<Rc<Stripped>>,
 }
 
 impl<'a> Stage<'a> {
@@ -31,7 +33,7 @@ impl<'a> Stage<'a> {
         format: Format,
         root: PathBuf,
     ) -> anyhow::Result<Self> {
-        let mut stage = Self { release, package, format, root, needs: Vec::new() };
+        let mut stage = Self { release, package, format, root, programs: Vec::new() };
         for program in &package.programs {
             stage.program(program)?;
         }
@@ -85,12 +87,9 @@ impl<'a> Stage<'a> {
 
     fn program(&mut self, program: &Program) -> anyhow::Result<()> {
         let to = self.path(&program.to);
-        fs::create_dir_all(to.parent().context("a folder")?)?;
-        let from = self.release.program(program.program)?;
-        let strip = ["--strip-unneeded", "--remove-section=.comment", "--remove-section=.note", "-o"];
-        output(Command::new("strip").args(strip).arg(&to).arg(from))?;
-        fs::set_permissions(&to, fs::Permissions::from_mode(0o755))?;
-        self.needs.push(Needs::of(&to)?);
+        let stripped = self.release.stripped(program.program)?;
+        write(&to, &stripped.bytes, 0o755)?;
+        self.programs.push(stripped);
         if let Some(name) = program.to.strip_prefix("/usr/bin/") {
             self.completions(&to, name)?;
             let page = manual::page(&to, name, self.package, self.release)?;
@@ -166,31 +165,64 @@ impl<'a> Stage<'a> {
         Ok(format!("/usr/share/{}/{name}", self.package.name))
     }
 
-    /// Licence, and for Debian the changelog.
+    /// Licences, and what changed.
     fn documents(&self) -> anyhow::Result<()> {
         let (name, release) = (&self.package.name, self.release);
-        let licence = fs::read_to_string(release.tree.join("LICENSE"))?;
+        let changes = release.file("CHANGELOG.md")?;
+        let third_party = self.third_party()?;
         if self.format == Format::Rpm {
-            return self.write(&format!("/usr/share/licenses/{name}/LICENSE"), licence.as_bytes(), 0o644);
+            let folder = format!("/usr/share/licenses/{name}");
+            self.write(&format!("{folder}/LICENSE"), release.file("LICENSE")?.as_bytes(), 0o644)?;
+            if let Some(licences) = &third_party {
+                self.write(&format!("{folder}/{THIRD_PARTY}"), licences.file(name).as_bytes(), 0o644)?;
+            }
+            return self.write(&format!("/usr/share/doc/{name}/CHANGELOG.md"), changes.as_bytes(), 0o644);
         }
         let folder = format!("/usr/share/doc/{name}");
-        let homepage = &release.description.homepage;
-        let copyright = format!(
-            "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: vouchsafe\nSource: {homepage}\n\n\
-             Files: *\nCopyright: {} the authors of vouchsafe\nLicense: Apache-2.0\n\nLicense: Apache-2.0\n\
-             \x20On Debian systems, the text of the Apache License 2.0 is in\n\x20/usr/share/common-licenses/Apache-2.0.\n",
-            release.date("%Y")?
-        );
+        if let Some(licences) = &third_party {
+            self.compressed(&format!("{folder}/{THIRD_PARTY}"), &licences.file(name))?;
+        }
+        let copyright = self.copyright(third_party.as_ref())?;
         self.write(&format!("{folder}/copyright"), copyright.as_bytes(), 0o644)?;
+        self.compressed(&format!("{folder}/changelog"), &changes)?;
         let version = release.version();
         let (maintainer, date) =
             (&release.description.maintainer, release.date("%a, %d %b %Y %H:%M:%S +0000")?);
         let changelog = format!(
-            "{name} ({version}) unstable; urgency=medium\n\n  * What changed is in the history of {homepage}.\n\n -- {maintainer}  {date}\n"
+            "{name} ({version}) unstable; urgency=medium\n\n  * What changed is in changelog.gz.\n\n -- {maintainer}  {date}\n"
         );
         self.compressed(&format!("{folder}/changelog.Debian"), &changelog)
     }
+
+    /// What its programs contain of others.
+    pub(crate) fn third_party(&self) -> anyhow::Result<Option<Licences>> {
+        // Packages have one program at most, in any format.
+        self.package.programs.first().map(|program| self.release.licences(program.program)).transpose()
+    }
+
+    /// In Debian's machine-readable format.
+    fn copyright(&self, third_party: Option<&Licences>) -> anyhow::Result<String> {
+        let comment = third_party.map_or_else(String::new, |licences| {
+            let entry = |(title, licence, _): &(String, String, String)| format!("  {title}: {licence}\n");
+            let entries: String = licences.entries.iter().map(entry).collect();
+            format!(
+                "Comment:\n The program also contains software of others, with these licences. Their\n \
+                 texts are in /usr/share/doc/{}/{THIRD_PARTY}.gz.\n{entries}",
+                self.package.name
+            )
+        });
+        Ok(format!(
+            "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: vouchsafe\nSource: {}\n\n\
+             Files: *\nCopyright: {} the authors of vouchsafe\nLicense: Apache-2.0\n{comment}\nLicense: Apache-2.0\n\
+             \x20On Debian systems, the text of the Apache License 2.0 is in\n\x20/usr/share/common-licenses/Apache-2.0.\n",
+            self.release.description.homepage,
+            self.release.date("%Y")?
+        ))
+    }
 }
+
+/// The file with the licences of others.
+const THIRD_PARTY: &str = "THIRD-PARTY-LICENSES";
 
 /// Writes a file and the folders above it.
 pub(crate) fn write(path: &Path, content: &[u8], mode: u32) -> anyhow::Result<()> {

@@ -109,6 +109,9 @@ fn packages_have_the_files_and_needs_of_their_description() {
         path.starts_with("/usr/share/licenses/")
             || path.ends_with("/copyright")
             || path.ends_with("/changelog.Debian.gz")
+            || path.ends_with("/changelog.gz")
+            || path.ends_with("/CHANGELOG.md")
+            || path.ends_with("/THIRD-PARTY-LICENSES.gz")
             || path.starts_with("/usr/share/lintian/")
     };
     for package in &description.packages {
@@ -126,6 +129,39 @@ fn packages_have_the_files_and_needs_of_their_description() {
     }
     needs(&made);
     folders_of_configuration(&made);
+    licences(&made);
+}
+
+/// Programs come with the licences of what is compiled into them, in every format.
+fn licences(made: &[PathBuf]) {
+    for name in ["vouchsafe", "vouchsafe-guest", "vouchsafe-guest-initrd"] {
+        let deb = file(made, &format!("{name}_"), ".deb");
+        let texts = format!("/usr/share/doc/{name}/THIRD-PARTY-LICENSES.gz");
+        assert!(files_of_deb(deb).contains(&texts), "{texts}");
+        let rpm = file(made, &format!("{name}-0"), ".rpm");
+        let texts = format!("/usr/share/licenses/{name}/THIRD-PARTY-LICENSES");
+        assert!(files_of_rpm(rpm).contains(&texts), "{texts}");
+        let licence = output(Command::new("rpm").args(["-qp", "--qf", "%{LICENSE}"]).arg(rpm));
+        assert!(
+            licence.starts_with("Apache-2.0 AND ") && licence.contains("(MIT OR Apache-2.0)"),
+            "{licence}"
+        );
+    }
+    let unpack = "dpkg-deb --fsys-tarfile \"$0\" | tar -xO ./usr/share/doc/vouchsafe/$1 | ${2-cat}";
+    let unpacked = |name: &str, through: &str| {
+        let deb = file(made, "vouchsafe_", ".deb");
+        output(Command::new("sh").args(["-c", unpack]).arg(deb).args([name, through]))
+    };
+    let copyright = unpacked("copyright", "cat");
+    for line in ["\nComment:\n", "\n  rustls 0.", "\n  sqlite 3.", ", in crate libsqlite3-sys: blessing\n"] {
+        assert!(copyright.contains(line), "{line:?} is not in:\n{copyright}");
+    }
+    let texts = unpacked("THIRD-PARTY-LICENSES.gz", "zcat");
+    for text in
+        ["May you do good and not evil.", "Microsoft Research, Daan Leijen", "UNICODE LICENSE V3", "OpenSSL"]
+    {
+        assert!(texts.to_lowercase().contains(&text.to_lowercase()), "{text:?} is missing");
+    }
 }
 
 fn file<'a>(made: &'a [PathBuf], start: &str, end: &str) -> &'a Path {
@@ -212,6 +248,11 @@ fn contradictions_in_the_description_are_refused() {
         ("\"/usr/lib/cryptsetup/", "\"usr/lib/cryptsetup/", "is not an absolute path"),
         ("same_version = [\"vouchsafe-guest\"]", "same_version = [\"other\"]", "there is no package other"),
         ("triggers =", "trigger =", "unknown field"),
+        (
+            "program = \"guest-initrd\", package",
+            "program = \"guest\", package",
+            "no [[build]] makes the program guest-initrd",
+        ),
     ] {
         assert!(text.contains(from), "{from}");
         let error = format!("{:#}", Description::parse(&text.replacen(from, to, 1)).expect_err("refused"));
