@@ -63,6 +63,7 @@ pub use pcr_set::PcrSet;
 pub use technology::Technology;
 pub use verify::Endorsements;
 pub use verify::EvidenceFileError;
+pub use verify::EvidenceKind;
 pub use verify::Expected;
 pub use verify::InspectedLog;
 pub use verify::VekStore;

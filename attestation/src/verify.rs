@@ -64,7 +64,7 @@ pub fn verify(
     bound: BoundRequest,
     inputs: &VerifyInputs<'_>,
 ) -> Result<VerifiedClaims, VerifyError> {
-    verify_with(evidence, bound, inputs, |_| Ok(()))
+    verify_with(evidence, bound, inputs, |_| Ok(()), |_| {})
 }
 
 /// As [`verify`], but `gate` decides early on whether verification continues. It is called once.
@@ -74,6 +74,9 @@ pub fn verify(
 /// it. So a gate may turn requests away, but must not count them against the instance, since another VM may
 /// have sent them.
 ///
+/// `begins` is told from where on evidence of which kind is verified, so that the caller can measure it. A kind may come twice:
+/// a quote's key is verified before its signature and its log.
+///
 /// # Errors
 /// Those of [`verify`] and of `gate`.
 pub fn verify_with<E: From<VerifyError>>(
@@ -81,6 +84,7 @@ pub fn verify_with<E: From<VerifyError>>(
     bound: BoundRequest,
     inputs: &VerifyInputs<'_>,
     gate: impl FnOnce(Option<&Instance>) -> Result<(), E>,
+    mut begins: impl FnMut(EvidenceKind),
 ) -> Result<VerifiedClaims, E> {
     // 1. Sizes, before anything is parsed; at least one kind of evidence, and at most one hardware report,
     //    since a VM has one processor vendor.
@@ -89,6 +93,9 @@ pub fn verify_with<E: From<VerifyError>>(
 
     // 2. The quote is for this request and commits to the hardware report (T01, T04, T05): a nonce as in RFC 9334 §10.2,
     // in extraData (TPM 2.0 Part 2 §10.12.12).
+    if unverified.vtpm.is_some() {
+        begins(EvidenceKind::Vtpm);
+    }
     let quote = unverified.vtpm.map(ReadQuote::parse).transpose().map_err(VerifyError::from)?;
     if let Some(quote) = &quote {
         check_quote_binding(quote, &bound, unverified.hardware.as_ref())?;
@@ -99,6 +106,9 @@ pub fn verify_with<E: From<VerifyError>>(
     let key = quote.as_ref().map(|quote| quote.certified_key(inputs)).transpose();
     let key = key.map_err(VerifyError::from)?;
     let mut withheld = Vec::new();
+    if unverified.token.is_some() {
+        begins(EvidenceKind::GoogleToken);
+    }
     let google_token = unverified.google_token(&bound, inputs, &mut withheld)?;
     let of_token = google_token.as_ref().and_then(|token| token.instance.as_ref());
     gate(key.as_ref().map_or(of_token, CertifiedKey::instance))?;
@@ -119,6 +129,7 @@ pub fn verify_with<E: From<VerifyError>>(
         ak.as_deref(),
         inputs,
         &mut claims,
+        begins,
     )?;
     Ok(VerifiedClaims::new(bound, inputs.now, claims))
 }
@@ -171,16 +182,24 @@ fn verify_evidence(
     ak: Option<&[u8]>,
     inputs: &VerifyInputs<'_>,
     claims: &mut Claims,
+    mut begins: impl FnMut(EvidenceKind),
 ) -> Result<(), VerifyError> {
     // 5. The quote is signed and covers exactly the required PCRs (TPM 2.0 Part 3 §18.4; T03).
+    if quote.is_some() {
+        begins(EvidenceKind::Vtpm);
+    }
     let quote = quote.map(|(quote, key)| quote.verify(key, Selection::Exact)).transpose()?;
 
     // 6. The hardware report, with the log of its own registers (UEFI 2.10 §38.4) and Google's endorsement of the firmware.
     if let Some(hardware) = hardware {
+        begins(hardware.kind());
         hardware.verify(bound, ak, inputs, claims)?;
     }
 
     // 7. The firmware log matches the quoted PCRs (PFP 1.06 §10; T22 to T26).
+    if quote.is_some() && hardware.is_some() {
+        begins(EvidenceKind::Vtpm);
+    }
     claims.vtpm = quote.map(|quote| quote.claims(inputs, &mut claims.withheld)).transpose()?;
 
     // 8. All evidence that names a technology names the same one (T01): the hardware, the log's `GCE

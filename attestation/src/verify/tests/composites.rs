@@ -218,13 +218,32 @@ fn t48_the_gate_sees_the_instance_of_a_token() {
     let verifier = Verifier::new();
     let evidence = vm.evidence(Kinds::token(TokenKind::Pki), &bound(1));
     let mut seen = None;
-    let verdict: Result<_, VerifyError> = verify_with(&evidence, bound(1), &verifier.inputs(), |instance| {
+    let gate = |instance: Option<&Instance>| {
         seen = instance.map(Instance::id);
-        Ok(())
-    });
+        Ok::<(), VerifyError>(())
+    };
+    let verdict = verify_with(&evidence, bound(1), &verifier.inputs(), gate, |_| {});
     assert!(verdict.is_ok());
     assert_eq!(seen, Some((620_438_545_889, 7)));
     assert!(!FakeAttestationService::shared().jwks().is_empty());
+}
+
+#[test]
+fn each_kind_of_evidence_is_announced_before_it_is_verified() {
+    use EvidenceKind::{GoogleToken, SevSnp, Tdx, Vtpm};
+    for (technology, kinds, expected) in [
+        (Technology::SevSnp, Kinds::VTPM, vec![Vtpm, Vtpm]),
+        (Technology::SevSnp, Kinds::REPORT, vec![SevSnp]),
+        (Technology::SevSnp, Kinds::BOTH, vec![Vtpm, Vtpm, SevSnp, Vtpm]),
+        (Technology::Tdx, Kinds::BOTH, vec![Vtpm, Vtpm, Tdx, Vtpm]),
+        (Technology::Sev, Kinds::token(TokenKind::Pki), vec![GoogleToken]),
+    ] {
+        let (evidence, verifier) = (vm(technology, 1).evidence(kinds, &bound(1)), Verifier::new());
+        let mut begun = Vec::new();
+        let gate = |_: Option<&Instance>| Ok::<(), VerifyError>(());
+        verify_with(&evidence, bound(1), &verifier.inputs(), gate, |kind| begun.push(kind)).unwrap();
+        assert_eq!(begun, expected, "{kinds:?}");
+    }
 }
 
 #[test]

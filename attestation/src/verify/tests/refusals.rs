@@ -160,11 +160,11 @@ fn t44_gate_comes_after_the_chain_and_before_the_signatures() {
     evidence.vtpm.as_mut().unwrap().signature.0[20] ^= 1;
     evidence.vtpm.as_mut().unwrap().event_log = SharedBytes::default();
     let stranger = |instance: Option<&Instance>| Err(Refused::Stranger(instance.unwrap().project_number));
-    let refused = verify_with(&evidence, bound(1), &verifier.inputs(), stranger).unwrap_err();
+    let refused = verify_with(&evidence, bound(1), &verifier.inputs(), stranger, |_| {}).unwrap_err();
     assert_eq!(refused, Refused::Stranger(AkCertificateSpec::default().project_number));
     // An untrusted certificate does not reach the gate.
     evidence.vtpm.as_mut().unwrap().ca_certificates.clear();
-    let refused = verify_with(&evidence, bound(1), &Verifier::new().inputs(), stranger).unwrap_err();
+    let refused = verify_with(&evidence, bound(1), &Verifier::new().inputs(), stranger, |_| {}).unwrap_err();
     let chain = VtpmError::Chain(ChainError::UnknownIssuer);
     assert_eq!(refused, Refused::Evidence(VerifyError::Vtpm(chain)));
     // Hardware evidence alone names no instance.
@@ -174,7 +174,7 @@ fn t44_gate_comes_after_the_chain_and_before_the_signatures() {
         asked = Some(instance.is_none());
         Ok::<(), Refused>(())
     };
-    verify_with(&evidence, bound(1), &verifier.inputs(), gate).unwrap();
+    verify_with(&evidence, bound(1), &verifier.inputs(), gate, |_| {}).unwrap();
     assert_eq!(asked, Some(true));
 }
 
