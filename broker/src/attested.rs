@@ -16,5 +16,5 @@ mod verify;
 pub(crate) use arrival::Arrival;
 pub(crate) use context::{Failure, VmContext, instance_name};
 pub(crate) use error::{RequestError, retry_in};
-pub(crate) use session::{Incoming, Received, Request, Session};
+pub(crate) use session::{Incoming, Received, Request, Session, namespaces};
 pub(crate) use verify::Verified;

@@ -27,6 +27,7 @@ use crate::broker::Broker;
 use crate::problem::{Audience, HttpProblem};
 use crate::server::client::Client;
 use crate::server::connection::Connection;
+use crate::traces::Trace;
 
 /// Limits for the bodies of a route.
 #[derive(Clone, Copy, Debug)]
@@ -130,6 +131,7 @@ pub struct BodyReader {
     deadline: Instant,
     admission: Arc<Admission>,
     client: Client,
+    trace: Trace,
     /// `None` only in tests.
     connection: Option<Rc<Connection>>,
 }
@@ -153,6 +155,7 @@ impl BodyReader {
                 Audience::Operators => &broker.admission.operators,
             }),
             client: Client::of(request),
+            trace: Trace::of(request),
             connection,
         })
     }
@@ -160,6 +163,11 @@ impl BodyReader {
     /// The client.
     pub(crate) const fn client(&self) -> Client {
         self.client
+    }
+
+    /// The trace of the request.
+    pub(crate) fn trace(&self) -> Trace {
+        self.trace.clone()
     }
 
     /// Parses the start of the body, from at most `limit` bytes and without reserving room.

@@ -33,6 +33,7 @@ use crate::metrics::{LISTENERS, ListenerMetrics, Metrics};
 use crate::operators::logins::Logins;
 use crate::pool::Pool;
 use crate::refusals::Refusals;
+use crate::traces::{Traces, TracesError};
 use crate::tries::Tries;
 use crate::wants::Wants;
 
@@ -59,6 +60,8 @@ pub struct Broker {
     /// Log lines about requests whose evidence was not verified.
     pub(crate) stranger_lines: Sampled<ReasonCode>,
     pub(crate) metrics: Metrics,
+    /// `None` without a section `[traces]`.
+    pub(crate) traces: Option<Arc<Traces>>,
     pub(crate) clock: ClockWatch,
     pub(crate) runtime: tokio::runtime::Handle,
     challenge_keys: Vec<ChallengeKey>,
@@ -121,6 +124,9 @@ pub enum StartError {
     /// The system does not provide threads.
     #[error("cannot start verifier threads: {0}")]
     Threads(io::Error),
+    /// Traces.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     /// Two metrics have the same name: a bug.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
@@ -140,6 +146,7 @@ impl Broker {
         let keystore = Keystore::open(&config.database(), keyring).await?;
         let identity = Arc::new(keystore.identity().await?);
         let (limits, metrics) = (config.limits, Metrics::new()?);
+        let traces = config.traces.as_ref().map(|traces| Traces::start(traces, metrics.traces.clone()));
         let folder =
             CollateralFolder::open(&config.collateral_folder(), Arc::clone(&identity), anchors.clone())?;
         let collateral = CollateralService::start(
@@ -165,6 +172,7 @@ impl Broker {
             tries: Arc::default(),
             stranger_lines: Sampled::new(BETWEEN_LINES),
             logins: Logins::new(metrics.logins.clone()),
+            traces: traces.transpose()?,
             metrics,
             clock: ClockWatch::start(),
             runtime: tokio::runtime::Handle::current(),
@@ -204,9 +212,13 @@ impl Broker {
         self.config.store(Arc::new(config));
     }
 
-    /// Writes what is queued and closes the keystore.
+    /// Writes what is queued and closes the keystore. Traces that wait are sent, as far as the collector takes them at once.
     pub async fn close(&self) {
         self.keystore.close().await;
+        if let Some(traces) = self.traces.clone() {
+            // A panic of the thread loses traces only.
+            let _flushed = tokio::task::spawn_blocking(move || traces.flush(LAST_TRACES)).await;
+        }
     }
 
     /// A new challenge.
@@ -305,5 +317,7 @@ fn trust_anchors(config: &BrokerConfig) -> Result<TrustAnchors, StartError> {
 }
 
 const MIB: usize = 1024 * 1024;
+/// How long the end of the broker waits for the collector of traces.
+const LAST_TRACES: Duration = Duration::from_secs(2);
 /// The least time between two log lines about strangers with the same reason code.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);

@@ -19,6 +19,11 @@ pub fn now_in_milliseconds() -> u128 {
     since_1970().as_millis()
 }
 
+/// As [`now`], in nanoseconds.
+pub(crate) fn now_in_nanoseconds() -> u64 {
+    u64::try_from(since_1970().as_nanos()).unwrap_or(u64::MAX)
+}
+
 fn since_1970() -> Duration {
     #[expect(clippy::disallowed_methods, reason = "this is broker::clock")]
     let now = std::time::SystemTime::now();

@@ -14,10 +14,12 @@ pub(crate) mod collateral;
 mod proxies;
 pub mod reload;
 mod seconds;
+mod traces;
 
 pub use collateral::CollateralConfig;
 pub use proxies::{ProxyNetwork, ProxyNetworkError};
 use seconds::seconds;
+pub use traces::TracesConfig;
 
 use crate::keyring_home::KeyringHome;
 
@@ -54,6 +56,8 @@ pub struct BrokerConfig {
     /// What to log, and how.
     #[serde(default)]
     pub log: LogConfig,
+    /// Where traces are sent, if anywhere.
+    pub traces: Option<TracesConfig>,
 }
 
 /// `[guests]` and `[operators]`: an address and its TLS certificate.
@@ -261,7 +265,8 @@ impl BrokerConfig {
             ("limits.remembered_memory", limits.remembered_memory <= 1 << 20, "at most 1048576 MiB"),
         ];
         let flaw = checks.into_iter().find(|(_, holds, _)| !holds).map(|(key, _, expected)| (key, expected));
-        match flaw.or_else(|| self.collateral.flaw()) {
+        let traces = || self.traces.as_ref().and_then(TracesConfig::flaw);
+        match flaw.or_else(|| self.collateral.flaw()).or_else(traces) {
             Some((key, expected)) => Err(ConfigError::Value { path: path.to_owned(), key, expected }),
             None => Ok(()),
         }
@@ -284,7 +289,8 @@ impl BrokerConfig {
         let listeners = [&mut self.guests, &mut self.operators];
         let files = listeners.into_iter().flat_map(|listener| [&mut listener.certificate, &mut listener.key]);
         let keyring = self.keyring.as_mut().and_then(KeyringHome::file_mut);
-        let named = files.chain(keyring).chain(&mut self.extra_trust_anchors);
+        let ca = self.traces.as_mut().and_then(|traces| traces.ca.as_mut());
+        let named = files.chain(keyring).chain(&mut self.extra_trust_anchors).chain(ca);
         for file in named.chain(std::iter::once(&mut self.data)) {
             *file = folder.join(&*file);
         }

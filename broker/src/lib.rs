@@ -35,6 +35,7 @@ pub mod server;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+mod traces;
 mod tries;
 mod wants;
 

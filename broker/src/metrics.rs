@@ -9,6 +9,7 @@ mod process;
 mod proposals;
 mod registry;
 mod tls;
+mod traces;
 mod transactions;
 
 use prometheus::{
@@ -26,6 +27,7 @@ pub use listeners::ListenerMetrics;
 pub use logins::{LoginMetrics, LoginRefusal};
 pub use proposals::ProposalMetrics;
 pub use tls::TlsMetrics;
+pub use traces::TraceMetrics;
 pub use transactions::TransactionMetrics;
 
 /// All metrics of one broker.
@@ -68,6 +70,8 @@ pub struct Metrics {
     pub proposals: ProposalMetrics,
     /// The end of the listeners' certificates.
     pub tls: TlsMetrics,
+    /// Spans of traces.
+    pub traces: TraceMetrics,
     /// Transactions of the database, by name.
     pub transactions: TransactionMetrics,
 }
@@ -115,6 +119,7 @@ impl Metrics {
             baselines: BaselineMetrics::new(&registry)?,
             proposals: ProposalMetrics::new(&registry)?,
             tls: TlsMetrics::new(&registry)?,
+            traces: TraceMetrics::new(&registry)?,
             transactions: TransactionMetrics::new(&registry)?,
             registry,
         };
@@ -158,6 +163,7 @@ mod tests {
 
     use super::chips::CHIP_SUBJECTS;
     use super::collateral::FETCH_OUTCOMES;
+    use super::traces::SPAN_OUTCOMES;
     use super::*;
     use crate::admission::TurnedAway;
 
@@ -186,7 +192,7 @@ mod tests {
                         TurnedAway::ALL.iter().any(|reason| reason.as_str() == value)
                             || LoginRefusal::ALL.iter().any(|reason| reason.as_str() == value)
                     }
-                    "outcome" => FETCH_OUTCOMES.contains(&value),
+                    "outcome" => FETCH_OUTCOMES.contains(&value) || SPAN_OUTCOMES.contains(&value),
                     "version" => value == env!("CARGO_PKG_VERSION"),
                     "le" => value == "+Inf" || value.parse::<f64>().is_ok(),
                     _ => false,

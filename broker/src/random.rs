@@ -34,7 +34,7 @@ pub(crate) fn byte() -> Result<u8, RandomError> {
 
 const CHANCE: u128 = (1 << 80) - 1;
 
-fn bytes<const N: usize>() -> Result<[u8; N], RandomError> {
+pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], RandomError> {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).map_err(|_| RandomError)?;
     Ok(bytes)

@@ -20,13 +20,13 @@ use std::sync::Arc;
 
 use vouchsafe_protocol::messages::{ProposalAnswer, ReleaseAnswer, VolumeAnswer};
 
-use crate::attested::{Incoming, Request, Verified, VmContext};
+use crate::attested::{Incoming, Request, Verified, VmContext, instance_name};
 use crate::broker::Broker;
 use commit::{Action, commit};
 use error::Failure;
 use pipeline::Release;
 use proposal::Proposal;
-pub(crate) use refuse::{Refused, log_stranger, refuse_challenge};
+pub(crate) use refuse::{Refused, Stranger, log_stranger, refuse_challenge};
 use refuse::{RequestContext, refuse};
 use volume::Volume;
 
@@ -34,20 +34,27 @@ use volume::Volume;
 ///
 /// # Errors
 /// [`Refused`] is on record, as far as it is worth one, before this returns.
-pub(crate) async fn release(broker: &Arc<Broker>, request: Incoming) -> Result<ReleaseAnswer, Refused> {
-    let (_, answer) = carry_out::<Release>(broker, request).await?;
-    Ok(answer)
+pub(crate) async fn release(
+    broker: &Arc<Broker>,
+    request: Incoming,
+) -> Result<Answered<ReleaseAnswer>, Refused> {
+    let (verified, answer) = carry_out::<Release>(broker, request).await?;
+    Ok(Answered::new(&verified, answer))
 }
 
 /// Registers or announces the header of a volume, or refuses.
 ///
 /// # Errors
 /// As for a release.
-pub(crate) async fn change_volume(broker: &Arc<Broker>, request: Incoming) -> Result<VolumeAnswer, Refused> {
+pub(crate) async fn change_volume(
+    broker: &Arc<Broker>,
+    request: Incoming,
+) -> Result<Answered<VolumeAnswer>, Refused> {
     let (decision, digest) = (request.decision, request.digest);
     let (verified, state) = carry_out::<Volume>(broker, request).await?;
     let transcript = verified.claims().bound().transcript();
-    Ok(VolumeAnswer::sign(&broker.identity, &transcript, &digest, decision, state))
+    let answer = VolumeAnswer::sign(&broker.identity, &transcript, &digest, decision, state);
+    Ok(Answered::new(&verified, answer))
 }
 
 /// Takes a proposal for a baseline in, or refuses.
@@ -57,11 +64,26 @@ pub(crate) async fn change_volume(broker: &Arc<Broker>, request: Incoming) -> Re
 pub(crate) async fn propose_baseline(
     broker: &Arc<Broker>,
     request: Incoming,
-) -> Result<ProposalAnswer, Refused> {
+) -> Result<Answered<ProposalAnswer>, Refused> {
     let (decision, digest) = (request.decision, request.digest);
     let (verified, state) = carry_out::<Proposal>(broker, request).await?;
     let transcript = verified.claims().bound().transcript();
-    Ok(ProposalAnswer::sign(&broker.identity, &transcript, &digest, decision, state))
+    let answer = ProposalAnswer::sign(&broker.identity, &transcript, &digest, decision, state);
+    Ok(Answered::new(&verified, answer))
+}
+
+/// An answer, and the instance that gets it.
+#[derive(Debug)]
+pub(crate) struct Answered<A> {
+    pub(crate) answer: A,
+    /// `None` where the evidence names none.
+    pub(crate) instance: Option<String>,
+}
+
+impl<A> Answered<A> {
+    fn new(verified: &Verified, answer: A) -> Self {
+        Self { answer, instance: verified.instance().map(instance_name) }
+    }
 }
 
 async fn carry_out<A: Action>(

@@ -35,8 +35,9 @@ use tokio_rustls::server::TlsStream;
 use crate::admission::Admission;
 use crate::broker::Broker;
 use crate::config::BrokerConfig;
-use crate::problem::Audience;
+use crate::problem::{Audience, HttpProblem};
 use crate::tls::ListenerTls;
+use crate::traces::Trace;
 use crate::{guests, operators};
 use connection::{Connection, Stream};
 use prepared::PreparedSocket;
@@ -180,13 +181,18 @@ fn connections(
     configure: fn(&Broker, &mut ServiceConfig),
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = Ended, InitError = ()> {
     let broker = Data::from(Arc::clone(&accepting.broker));
-    let limits = broker.config().limits;
+    let (limits, traces, audience) = (broker.config().limits, broker.traces.clone(), accepting.audience);
     let app = App::new()
         .app_data(broker.clone())
-        .wrap_fn(|request, service| {
+        .wrap_fn(move |request, service| {
             let bounds = Bounds::begin(&request);
+            let trace = Trace::begin(traces.as_ref(), audience, &request);
             let answer = service.call(request);
-            async move { answer.await.map(|answer| bounds.apply(answer)) }
+            async move {
+                let answer = answer.await?;
+                answered(&trace, &answer);
+                Ok(bounds.apply(answer))
+            }
         })
         .configure(|app| configure(&broker, app));
     let http = HttpService::build()
@@ -211,6 +217,12 @@ fn connections(
     })
     .map_init_err(|_: ()| ())
     .and_then(http)
+}
+
+fn answered<B>(trace: &Trace, answer: &ServiceResponse<B>) {
+    let refusal = answer.response().error().and_then(|error| error.as_error::<HttpProblem>());
+    let route = answer.request().match_pattern();
+    trace.answered(route.as_deref(), answer.status().as_u16(), refusal.map(HttpProblem::code));
 }
 
 /// The limits of a request's connection.

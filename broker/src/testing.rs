@@ -34,6 +34,7 @@ use crate::release::{Refused, change_volume, release};
 use crate::server::PreparedListeners;
 use crate::server::client::Client;
 use crate::tls::SelfSigned;
+use crate::traces::Trace;
 use crate::{Broker, BrokerConfig, clock, health};
 
 pub(crate) use vouchsafe_policy::operators::OperatorAction as Act;
@@ -142,14 +143,14 @@ impl Fixture {
         id: DecisionId,
         request: ReleaseRequest,
     ) -> Result<ReleaseAnswer, Refused> {
-        release(&self.broker, self.incoming(client, id, request)).await
+        release(&self.broker, self.incoming(client, id, request)).await.map(|answered| answered.answer)
     }
 
     /// A request that has just arrived.
     pub(crate) fn incoming(&self, client: Client, id: DecisionId, request: ReleaseRequest) -> Incoming {
         let (digest, arrival) = (digest(&request), self.arrival_from(client));
         let received = Received::try_from(request).expect("headers of requested paths");
-        Incoming { decision: id, received, digest, arrival, now: clock::now() }
+        Incoming { decision: id, received, digest, arrival, now: clock::now(), trace: Trace::default() }
     }
 
     /// The answer to a request about a volume, with a vTPM.
@@ -167,8 +168,9 @@ impl Fixture {
         let request = VolumeRequest { challenge, suite: Suite::XWing, public_key, action, evidence };
         let digest = RequestDigest::of(&serde_json::to_vec(&request).expect("JSON"));
         let (received, arrival) = (request.into(), self.arrival());
-        let request = Incoming { decision: id, received, digest, arrival, now: clock::now() };
-        change_volume(&self.broker, request).await
+        let (now, trace) = (clock::now(), Trace::default());
+        let request = Incoming { decision: id, received, digest, arrival, now, trace };
+        change_volume(&self.broker, request).await.map(|answered| answered.answer)
     }
 
     /// The listeners of its configuration.

@@ -2,6 +2,7 @@
 
 pub mod broker;
 pub mod clock;
+pub mod collector;
 pub mod documents;
 pub mod fleet;
 pub mod floor;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use vouchsafe_protocol::messages::{ProposalRequest, ReleaseRequest, VolumeRequest};
 use vouchsafe_protocol::request::{CarriedLists, CarriedListsError, HeadersError};
 use vouchsafe_protocol::{
-    Body, BoundRequest, Bytes, Challenge, DecisionId, Evidence, GuestPublicKey, RequestDigest, Suite,
-    UnixTime,
+    Body, BoundRequest, Bytes, Challenge, DecisionId, Evidence, GuestPublicKey, RequestDigest, SecretPath,
+    Suite, UnixTime,
 };
 
 use super::arrival::Arrival;
@@ -15,6 +15,7 @@ use super::error::RequestError;
 use crate::admission::Network;
 use crate::broker::Broker;
 use crate::pool::Lane;
+use crate::traces::Trace;
 use crate::tries::Try;
 
 /// A request as received: nothing in it has been checked.
@@ -84,6 +85,21 @@ impl Received {
     pub(crate) const fn body(&self) -> &Body {
         &self.body
     }
+
+    /// The namespaces that it is about.
+    pub(crate) fn namespaces(&self) -> String {
+        match &self.body {
+            Body::Proposal(proposal) => proposal.baseline.namespace().to_owned(),
+            Body::Release(_) | Body::Volume(_) => namespaces(self.body.paths()),
+        }
+    }
+}
+
+/// The namespaces of these sorted paths, each once, with blanks between them.
+pub(crate) fn namespaces(paths: &[SecretPath]) -> String {
+    let mut namespaces: Vec<&str> = paths.iter().map(SecretPath::namespace).collect();
+    namespaces.dedup();
+    namespaces.join(" ")
 }
 
 /// A request as received, with what is known about its arrival.
@@ -94,6 +110,7 @@ pub(crate) struct Incoming {
     pub(crate) digest: RequestDigest,
     pub(crate) arrival: Arrival,
     pub(crate) now: UnixTime,
+    pub(crate) trace: Trace,
 }
 
 /// The part of a request that is needed until its answer is sent.
@@ -106,6 +123,7 @@ pub(crate) struct Session {
     pub(crate) now: UnixTime,
     /// Last second in which the broker accepts the challenge.
     pub(crate) expires_at: UnixTime,
+    pub(crate) trace: Trace,
     pub(super) arrival: Arrival,
 }
 
@@ -121,20 +139,26 @@ pub(crate) struct Request {
 impl Request {
     /// Checks the challenge, then the key, and binds both to the body.
     pub(crate) fn open(broker: &Arc<Broker>, incoming: Incoming) -> Result<Self, RequestError> {
-        let Incoming { decision, received, digest: request, arrival, now } = incoming;
+        let Incoming { decision, received, digest: request, arrival, now, trace } = incoming;
         let Received { challenge, suite, public_key, body, evidence, lists } = received;
         let nonce = broker.check(&challenge, now)?;
         let key =
             GuestPublicKey::new(suite, &public_key).map_err(|error| RequestError::Key { nonce, error })?;
         let bound = BoundRequest::new(&broker.identity(), nonce, key, body);
         let expires_at = challenge.expires_at;
-        let session = Session { broker: Arc::clone(broker), decision, request, now, expires_at, arrival };
+        let broker = Arc::clone(broker);
+        let session = Session { broker, decision, request, now, expires_at, trace, arrival };
         Ok(Self { bound, evidence, lists, session })
     }
 
     /// The lane in which it is verified and decided.
     pub(crate) fn lane(&self) -> Lane {
         self.session.lane()
+    }
+
+    /// Its trace.
+    pub(crate) const fn trace(&self) -> &Trace {
+        &self.session.trace
     }
 
     /// What the evidence must be bound to.

@@ -12,6 +12,7 @@ use super::error::{RequestError, retry_in};
 use super::evidence;
 use super::session::{Request, Session};
 use crate::collateral::{Asker, Prospect};
+use crate::traces::{Running, Step};
 
 /// A request whose evidence has been verified. Only [`Request::verify`] makes one.
 ///
@@ -30,13 +31,16 @@ impl Request {
     /// Verifies the evidence, counts the request and queues fetches of endorsements that the evidence lacked.
     pub(crate) fn verify(self) -> Result<Verified, Failure<RequestError>> {
         let mut certified = None;
-        let claims = match self.verify_evidence(&mut certified) {
+        let mut step = self.session.trace.step(Step::Verify);
+        let claims = match self.verify_evidence(&mut certified, &step) {
             Ok(claims) => claims,
             Err(error) => {
                 let error = self.fetch_missing(error, certified.as_deref());
+                step.refused(error.code());
                 return Err(Failure::new(error, VmContext::of_certificate(certified)));
             }
         };
+        drop(step);
         let verified = Verified::new(self, claims);
         let instance = verified.instance().map(instance_name);
         if let Err(limited) = verified.session.count(instance.as_deref()) {
@@ -49,7 +53,11 @@ impl Request {
     }
 
     /// Sets `certified` to the instance in the AK certificate, once that is verified.
-    fn verify_evidence(&self, certified: &mut Option<String>) -> Result<VerifiedClaims, RequestError> {
+    fn verify_evidence(
+        &self,
+        certified: &mut Option<String>,
+        step: &Running,
+    ) -> Result<VerifiedClaims, RequestError> {
         let broker = &*self.session.broker;
         let loaded = broker.collateral();
         let config = broker.config();
@@ -61,9 +69,15 @@ impl Request {
             now: self.session.now,
             cache: &broker.cache,
         };
-        verify_with(&self.evidence, self.bound.clone(), &inputs, |instance| {
+        let gate = |instance: Option<&Instance>| {
             *certified = instance.map(instance_name);
             self.session.admit(certified.as_deref()).map_err(RequestError::from)
+        };
+        let mut verifying = Running::default();
+        verify_with(&self.evidence, self.bound.clone(), &inputs, gate, |kind| {
+            // The one before ends first.
+            drop(std::mem::take(&mut verifying));
+            verifying = step.within(Step::VerifyKind(kind));
         })
     }
 

@@ -96,7 +96,8 @@ fn is_address(url: &str) -> bool {
         && url.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn is_private(url: &str) -> bool {
+/// Whether what is sent to this URL stays private: TLS, or this machine.
+pub(super) fn is_private(url: &str) -> bool {
     let host = |url: &str| {
         let uri: ureq::http::Uri = url.parse().ok()?;
         uri.host().map(str::to_owned)

@@ -215,3 +215,14 @@ fn the_keyring_is_a_file_or_a_credential() {
     let refused = keyring("credential:../keyring").unwrap_err().to_string();
     assert!(refused.contains("keyring = ") && refused.contains("does not start with a dot"), "{refused}");
 }
+
+#[test]
+fn the_sample_shows_where_traces_go() {
+    let (_, section) = SAMPLE.split_once("\n# [traces]\n").expect("the section");
+    let keys = section.lines().filter_map(|line| line.strip_prefix("# ")).filter(|line| line.contains(" = "));
+    let section = keys.fold("[traces]\n".to_owned(), |section, key| section + key + "\n");
+    let traces = parse(&format!("{SAMPLE}\n{section}")).unwrap().traces.expect("a section");
+    assert_eq!(traces.one_in, 100);
+    assert!(traces.endpoint.ends_with("/v1/traces") && traces.ca.is_some(), "{traces:?}");
+    assert_eq!(parse(SAMPLE).unwrap().traces, None);
+}

@@ -10,8 +10,13 @@ use crate::clock;
 use crate::pool::Lane;
 use crate::problem::HttpProblem;
 use crate::server::client::Client;
+use crate::traces::Trace;
 
-pub(super) async fn post(broker: Data<Broker>, request: HttpRequest) -> Result<HttpResponse, HttpProblem> {
+pub(super) async fn post(
+    broker: Data<Broker>,
+    request: HttpRequest,
+    trace: Trace,
+) -> Result<HttpResponse, HttpProblem> {
     let network = Client::of(&request).network;
     if !broker.gate.admits(network) {
         broker.metrics.refused(ReasonCode::Overloaded);
@@ -19,6 +24,7 @@ pub(super) async fn post(broker: Data<Broker>, request: HttpRequest) -> Result<H
         return Err(HttpProblem::for_guest(ReasonCode::Overloaded).retry_after(seconds));
     }
     let challenge = broker.issue(clock::now()).map_err(|_| HttpProblem::new(ReasonCode::Internal))?;
+    trace.under(&challenge.nonce);
     broker.metrics.challenges.inc();
     Ok(HttpResponse::Ok().json(ChallengeAnswer { challenge, identity: broker.identity() }))
 }

@@ -17,8 +17,9 @@ use crate::failed::Origin;
 use crate::pool::Lane;
 use crate::problem::HttpProblem;
 use crate::refusals::Standing;
-use crate::release::{log_stranger, refuse_challenge};
+use crate::release::{Stranger, log_stranger, refuse_challenge};
 use crate::server::client::Client;
+use crate::traces::Step;
 use crate::tries::{Try, is_final};
 use crate::{clock, random};
 
@@ -27,7 +28,7 @@ pub(super) async fn receive<T>(broker: &Arc<Broker>, mut body: BodyReader) -> Re
 where
     T: DeserializeOwned + TryInto<Received, Error: Display>,
 {
-    let client = body.client();
+    let (client, trace) = (body.client(), body.trace());
     let decision = random::decision_id().map_err(|_| HttpProblem::new(ReasonCode::Internal))?;
     let unread = Unread { broker, decision, client };
     let challenge = match body.opening(MAX_OPENING, challenge).await {
@@ -55,6 +56,7 @@ where
             broker.failed.count(Origin::Network(client.network), Instant::now());
         }
     };
+    trace.under(&challenge.nonce);
     let body = body.whole().await.map_err(|problem| {
         fail(problem.code());
         unread.not_received(problem, Standing::Unverified)
@@ -66,9 +68,11 @@ where
         unread.malformed(error)
     };
     let request: T = body.parse().map_err(|error| malformed(&error))?;
-    let received = request.try_into().map_err(|error| malformed(&error))?;
+    let received: Received = request.try_into().map_err(|error| malformed(&error))?;
+    trace.was(Step::Receive);
+    trace.about(decision, &received.namespaces());
     let digest = RequestDigest::of(body.as_slice());
-    Ok(Incoming { decision, received, digest, arrival, now })
+    Ok(Incoming { decision, received, digest, arrival, now, trace })
 }
 
 /// The use of a challenge that is live.
@@ -111,7 +115,8 @@ impl Unread<'_> {
     fn refused(&self, code: ReasonCode, reason: &str, standing: Standing) {
         let Self { broker, decision, client } = *self;
         broker.metrics.refused(code);
-        log_stranger(broker, decision, code, client.peer);
+        let (peer, namespaces, trace) = (client.peer, None, None);
+        log_stranger(broker, Stranger { decision, code, peer, namespaces, trace });
         let refusal = RefusalRecord {
             at: clock::now(),
             baseline: None,

@@ -250,7 +250,37 @@ async fn t44_refusals_of_strangers_have_a_line_per_code_and_those_of_verified_vm
     let of = |code: &str| refused.iter().filter(|line| line.contains(code)).collect::<Vec<_>>();
     assert_eq!(of("not-granted").len(), 5, "{refused:?}");
     assert!(of("not-granted").iter().all(|line| line.contains("instance=") && !line.contains("count=")));
+    for said in ["outcome=\"refused\"", "namespaces=\"prod\"", "decision="] {
+        assert!(of("not-granted").iter().all(|line| line.contains(said)), "{said}: {refused:?}");
+    }
+    assert!(refused.iter().all(|line| !line.contains("prod/")), "{refused:?}");
     for code in ["challenge-invalid", "malformed-request"] {
         assert!(matches!(of(code)[..], [line] if line.contains("count=1")), "{refused:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t44_the_line_of_a_stranger_has_the_namespaces_that_it_asked_for_and_nothing_to_escape() {
+    let fixture = Fixture::new().await;
+    let (lines, _guard) = Lines::of_this_thread();
+    let mut asked = fixture.ask(
+        &SimulatedVm::new(),
+        Kinds::VTPM,
+        fixture.challenge(),
+        &["dev/token", "prod/db/token", "prod/db/other"],
+    );
+    asked.request.evidence.vtpm.as_mut().expect("a vTPM").signature.0[20] ^= 1;
+    assert_eq!(ask(&fixture, &asked).await.problem().code, ReasonCode::EvidenceRefused);
+    let hostile =
+        serde_json::to_string(&asked.request).expect("JSON").replace("dev/token", "dev\\u001b[31m/x");
+    let challenge = serde_json::to_string(&asked.request.challenge).expect("JSON");
+    let fresh = serde_json::to_string(&fixture.challenge()).expect("JSON");
+    let hostile = hostile.replace(&challenge, &fresh);
+    let answer = call(&fixture, Method::POST, "/v1/release", hostile.into_bytes()).await;
+    assert_eq!(answer.problem().code, ReasonCode::MalformedRequest);
+    let refused = lines.with("release.refused");
+    let [evidence, malformed] = &refused[..] else { panic!("{refused:?}") };
+    assert!(evidence.contains("namespaces=\"dev prod\" ") && evidence.contains("count=1"), "{evidence}");
+    assert!(!evidence.contains("instance="), "it is not verified: {evidence}");
+    assert!(!malformed.contains("namespaces") && !malformed.contains("31m"), "{malformed}");
 }

@@ -26,6 +26,7 @@ use crate::broker::Broker;
 use crate::clock;
 use crate::problem::HttpProblem;
 use crate::server::client::Client;
+use crate::traces::Trace;
 
 pub(crate) use vouchsafe_policy::operators::OperatorAction as Act;
 
@@ -80,12 +81,13 @@ impl FromRequest for Principal {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let broker = request.app_data::<Data<Broker>>().cloned();
-        let client = Client::of(request);
+        let (client, trace) = (Client::of(request), Trace::of(request));
         let token = bearer(request).map(str::to_owned);
         let query = request.query_string().to_owned();
         Box::pin(async move {
             let broker = broker.ok_or_else(|| HttpProblem::new(ReasonCode::Internal))?;
             let identity = log_in(&broker, client, token.as_deref()).await?;
+            trace.keep();
             Ok(Self { identity, peer: client.peer, query, at: clock::now() })
         })
     }

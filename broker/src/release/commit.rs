@@ -8,6 +8,7 @@ use super::error::{Failure, ReleaseError};
 use crate::attested::{Request, Verified};
 use crate::broker::Broker;
 use crate::pool::{Lane, PoolError};
+use crate::traces::{Step, Trace};
 
 /// What is done for a verified request: prepared, then recorded.
 pub(super) trait Action: 'static {
@@ -32,8 +33,8 @@ pub(super) async fn commit<A: Action>(
     broker: &Broker,
     request: Request,
 ) -> Result<(Verified, A::Done), Failure> {
-    let lane = request.lane();
-    let mut recorded = record::<A>(broker, lane, move || A::prepare(request.verify()?)).await?;
+    let (lane, trace) = (request.lane(), request.trace().clone());
+    let mut recorded = record::<A>(broker, lane, &trace, move || A::prepare(request.verify()?)).await?;
     let mut decisions = 1;
     loop {
         let (verified, result) = recorded;
@@ -43,7 +44,7 @@ pub(super) async fn commit<A: Action>(
                 broker.metrics.redecided.inc();
                 decisions += 1;
                 let lane = verified.session().lane();
-                recorded = record::<A>(broker, lane, move || A::prepare(verified)).await?;
+                recorded = record::<A>(broker, lane, &trace, move || A::prepare(verified)).await?;
             }
             Err(RecordError::EpochMoved { .. }) => {
                 return Err(Failure::new(ReleaseError::KeepsChanging, verified.context()));
@@ -64,11 +65,14 @@ type Recorded<A> = (Verified, Result<<A as Action>::Done, RecordError>);
 async fn record<A: Action>(
     broker: &Broker,
     lane: Lane,
+    trace: &Trace,
     job: impl FnOnce() -> Result<A::Prepared, Failure> + Send + 'static,
 ) -> Result<Recorded<A>, Failure> {
     let (done, recorded) = oneshot::channel();
     let keystore = broker.keystore.clone();
+    let (trace, waiting) = (trace.clone(), trace.step(Step::Wait));
     let job = move |turn: Result<(), PoolError>| {
+        drop(waiting);
         // The connection is gone, and nothing has been spent yet.
         if done.is_closed() {
             return;
@@ -76,7 +80,9 @@ async fn record<A: Action>(
         // If sending fails, the connection is gone.
         let _gone = match turn.map_err(Failure::from).and_then(|()| job()) {
             Ok(prepared) => {
+                let recording = trace.step(Step::Record);
                 return A::record(prepared, &keystore, move |verified, result| {
+                    drop(recording);
                     let _gone = done.send(Ok((verified, result)));
                 });
             }

@@ -4,9 +4,10 @@ use vouchsafe_attestation::VerifiedClaims;
 use vouchsafe_keystore::StoreError;
 use vouchsafe_keystore::release::DecisionInput;
 use vouchsafe_policy::{Denial, ReleaseGrant, VolumeGrant};
-use vouchsafe_protocol::{BrokerIdentity, UnixTime};
+use vouchsafe_protocol::{BrokerIdentity, ReasonCode, UnixTime};
 
 use crate::attested::Verified;
+use crate::traces::Step;
 
 /// A grant or a denial, and its input.
 pub(super) struct Decision<G> {
@@ -43,9 +44,13 @@ fn decide_by<G>(verified: &Verified, decide: Decide<G>) -> Result<Decision<G>, S
 fn decide_once<G>(verified: &Verified, decide: Decide<G>) -> Result<Decision<G>, StoreError> {
     let session = verified.session();
     let broker = &session.broker;
+    let mut step = session.trace.step(Step::Decide);
     let paths = verified.claims().bound().body().paths();
     let input = broker.runtime.block_on(broker.keystore.decision_input(paths))?;
     let verdict = decide(&input, verified.claims(), &broker.identity(), session.now);
+    if verdict.is_err() {
+        step.refused(ReasonCode::NotGranted);
+    }
     Ok(Decision { input, verdict })
 }
 

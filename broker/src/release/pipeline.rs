@@ -13,6 +13,7 @@ use super::commit::Action;
 use super::decision::{Decision, decide};
 use super::error::{Failure, ReleaseError};
 use crate::attested::{Session, Verified, instance_name, retry_in};
+use crate::traces::Step;
 
 /// The action of a release.
 pub(super) enum Release {}
@@ -58,9 +59,12 @@ pub(super) fn prepare(verified: Verified) -> Result<Prepared, Failure> {
 
     let answer = {
         // 2. Unseal exactly what the grant names.
+        let unsealing = session.trace.step(Step::Unseal);
         let secrets = broker.keystore.unseal(&grant, &input).map_err(|error| failed(error.into()))?;
+        drop(unsealing);
 
         // 3. Wrap it to the key that the evidence commits to, and sign the answer.
+        let _wrapping = session.trace.step(Step::Wrap);
         wrap(session, &grant, &secrets).map_err(|error| failed(error.into()))?
     };
 

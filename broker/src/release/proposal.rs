@@ -8,13 +8,14 @@ use vouchsafe_keystore::{Keystore, StoreError};
 use vouchsafe_policy::{ProposalDenial, ProposalGrant, ProposalVerdict, SignedApproval};
 use vouchsafe_protocol::messages::ProposalState;
 use vouchsafe_protocol::request::ProposedEvents;
-use vouchsafe_protocol::{BaselineProposal, Body};
+use vouchsafe_protocol::{BaselineProposal, Body, ReasonCode};
 
 use super::commit::Action;
 use super::error::{Failure, ReleaseError};
 use super::pipeline::binding;
 use crate::attested::{Verified, instance_name};
 use crate::pool::PoolError;
+use crate::traces::Step;
 
 /// The action of a proposal.
 pub(super) enum Proposal {}
@@ -108,8 +109,12 @@ fn decide(verified: &Verified, proposal: &BaselineProposal) -> Result<Decided, S
     let session = verified.session();
     let broker = &session.broker;
     let once = || -> Result<Decided, StoreError> {
+        let mut step = session.trace.step(Step::Decide);
         let input = broker.runtime.block_on(broker.keystore.baseline_input(&proposal.baseline))?;
         let verdict = input.decide(verified.claims(), &broker.identity(), verified.lists(), session.now);
+        if verdict.is_err() {
+            step.refused(ReasonCode::NotGranted);
+        }
         Ok((input, verdict))
     };
     let (input, verdict) = once()?;

@@ -15,10 +15,11 @@ use vouchsafe_protocol::{
 
 use super::error::{Failure, ReleaseError};
 use crate::admission::Network;
-use crate::attested::{Incoming, RequestError, VmContext};
+use crate::attested::{Incoming, RequestError, VmContext, namespaces};
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
 use crate::refusals::Standing;
+use crate::traces::{Trace, TraceId};
 use crate::tries::{Try, is_final};
 
 /// A refusal that has been recorded and counted, ready to be sent.
@@ -40,7 +41,8 @@ pub(crate) fn refuse_challenge(
     error: impl Into<RequestError>,
 ) -> HttpProblem {
     let (tried, action, paths, baseline, nonce) = (None, None, Vec::new(), None, None);
-    let request = RequestContext { decision, peer, at, tried, action, paths, baseline, nonce };
+    let trace = Trace::default();
+    let request = RequestContext { decision, peer, at, trace, tried, action, paths, baseline, nonce };
     let failure = Failure::new(error.into(), VmContext::Unknown);
     refuse(broker, request, failure).unsigned()
 }
@@ -51,6 +53,7 @@ pub(super) struct RequestContext {
     /// The client's address.
     peer: Option<IpAddr>,
     at: UnixTime,
+    trace: Trace,
     /// The use of the challenge and the client's network, if it is live.
     tried: Option<(Arc<Try>, Network)>,
     /// The action, once the request is parsed.
@@ -72,7 +75,17 @@ impl RequestContext {
         };
         let (decision, at) = (incoming.decision, incoming.now);
         let tried = Some((Arc::clone(incoming.tried()), incoming.network()));
-        Self { decision, peer, at, tried, action: Some(body.action()), paths, baseline, nonce: None }
+        let (action, trace) = (Some(body.action()), incoming.trace.clone());
+        Self { decision, peer, at, trace, tried, action, paths, baseline, nonce: None }
+    }
+
+    /// The namespaces that the request is about; `None` before it is parsed.
+    fn namespaces(&self) -> Option<String> {
+        let namespaces = match &self.baseline {
+            Some(baseline) => baseline.namespace().to_owned(),
+            None => namespaces(&self.paths),
+        };
+        self.action.map(|_| namespaces)
     }
 }
 
@@ -93,11 +106,20 @@ pub(super) fn refuse(broker: &Broker, request: RequestContext, failure: Failure)
     }
     match &vm {
         VmContext::Verified(_) => {
-            let peer = request.peer.map(tracing::field::display);
-            tracing::info!(event = "release.refused", %decision, %code, instance = vm.instance(), peer);
+            tracing::info!(
+                event = "release.refused",
+                %decision,
+                outcome = "refused",
+                %code,
+                instance = vm.instance(),
+                namespaces = request.namespaces(),
+                peer = request.peer.map(tracing::field::display),
+                trace = request.trace.id().map(tracing::field::display),
+            );
         }
         VmContext::Certified(_) | VmContext::Unknown => {
-            log_stranger(broker, decision, code, request.peer);
+            let (peer, namespaces) = (request.peer, request.namespaces());
+            log_stranger(broker, Stranger { decision, code, peer, namespaces, trace: request.trace.id() });
         }
     }
     let nonce = request.nonce.or(error.nonce());
@@ -109,11 +131,31 @@ pub(super) fn refuse(broker: &Broker, request: RequestContext, failure: Failure)
 
 /// The log line of a refusal whose evidence was not verified, which anyone can cause: one for each code at intervals,
 /// with the number of refusals since the one before.
-pub(crate) fn log_stranger(broker: &Broker, decision: DecisionId, code: ReasonCode, peer: Option<IpAddr>) {
+pub(crate) fn log_stranger(broker: &Broker, refused: Stranger) {
+    let Stranger { decision, code, peer, namespaces, trace } = refused;
     if let Some(count) = broker.stranger_lines.due(code, Instant::now()) {
-        let peer = peer.map(tracing::field::display);
-        tracing::info!(event = "release.refused", %decision, %code, peer, count, "not verified");
+        tracing::info!(
+            event = "release.refused",
+            %decision,
+            outcome = "refused",
+            %code,
+            namespaces,
+            peer = peer.map(tracing::field::display),
+            trace = trace.map(tracing::field::display),
+            count,
+            "not verified"
+        );
     }
+}
+
+/// A refused request whose evidence was not verified.
+pub(crate) struct Stranger {
+    pub(crate) decision: DecisionId,
+    pub(crate) code: ReasonCode,
+    pub(crate) peer: Option<IpAddr>,
+    /// Those that it asked for; the alphabet of a path has nothing to escape.
+    pub(crate) namespaces: Option<String>,
+    pub(crate) trace: Option<TraceId>,
 }
 
 /// Errors that only the broker's own log shows.
@@ -132,7 +174,7 @@ fn log_failure(decision: DecisionId, error: &ReleaseError) {
 
 /// Records a refusal in the log if it is worth that, otherwise in bounded memory.
 fn keep(broker: &Broker, request: RequestContext, error: &ReleaseError, vm: VmContext) {
-    let RequestContext { decision, peer, at, tried: _, action, paths, baseline, nonce } = request;
+    let RequestContext { decision, peer, at, trace: _, tried: _, action, paths, baseline, nonce } = request;
     let (code, mut reasons) = (error.code(), error.reasons());
     let (mut claims, mut instance, mut evidence) = (None, None, None);
     // A record without this line is that of a release.

@@ -35,6 +35,8 @@ mod secrecy;
 #[cfg(test)]
 mod snp;
 #[cfg(test)]
+mod traces;
+#[cfg(test)]
 mod vendors;
 #[cfg(test)]
 mod volumes;
