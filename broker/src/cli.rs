@@ -1,6 +1,7 @@
 //! The command line. Each command is a file; values of secrets come from files or standard input, never
 //! from arguments, and are never read back.
 
+mod audit;
 mod backup;
 mod baseline;
 mod chips;
@@ -38,7 +39,7 @@ pub use failure::Failure;
 
 /// Releases secrets to Confidential VMs on Google Cloud that have proved what they run and who owns them.
 ///
-/// Exit codes: 0 done; 1 refused, by the broker or, for `verify`, by the verifier; 2 usage, or a file that cannot
+/// Exit codes: 0 done; 1 refused, by the broker or, for `verify` and `audit`, by the verifier; 2 usage, or a file that cannot
 /// be used; 3 the broker cannot be reached.
 #[derive(Debug, Parser)]
 #[command(name = "vouchsafe", version)]
@@ -80,6 +81,8 @@ enum Command {
     RecoverAdmin(recover_admin::RecoverAdmin),
     /// Copy the database while the broker serves, and verify the copy.
     Backup(backup::Backup),
+    /// Verify the decision log.
+    Audit(audit::Audit),
     /// Put a copy of the database in place.
     Restore(restore::Restore),
     /// Verify captured evidence offline. Always prints JSON.
@@ -130,6 +133,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Operator(command) => command.run(json),
         Command::RecoverAdmin(command) => command.run(json),
         Command::Backup(command) => command.run(json),
+        Command::Audit(command) => command.run(json),
         Command::Restore(command) => command.run(json),
     }
 }

@@ -11,6 +11,7 @@ mod baselines;
 pub mod body;
 pub mod broker;
 mod bucket;
+mod checkpoints;
 pub mod cli;
 pub mod clock;
 pub mod collateral;

@@ -8,11 +8,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use vouchsafe_protocol::{Digest32, UnixTime};
+use vouchsafe_protocol::{Checkpoint, Digest32, UnixTime};
 
 use crate::age::{DecryptError, EncryptError, Recipient};
 use crate::db::{
-    StoreError, copy_into, create_file, has_newest_tables, has_tables, is_sound, read_only, remove_database,
+    Connection, StoreError, copy_into, create_file, has_newest_tables, has_tables, is_sound, read_only,
+    remove_database,
 };
 use crate::keyring::Keyring;
 use crate::log::{VerifiedLog, verify_log};
@@ -49,10 +50,10 @@ pub enum BackupError {
         /// The database's error.
         source: sqlx::Error,
     },
-    /// The pages of the copy contradict one another.
-    #[error("the copy of {} is damaged", path.display())]
+    /// The pages contradict one another.
+    #[error("{} is damaged", path.display())]
     Damaged {
-        /// The database that was copied.
+        /// The database, or the one that was copied.
         path: PathBuf,
     },
     /// Another version of the broker has written the tables.
@@ -148,7 +149,7 @@ pub struct CopySummary {
 }
 
 impl CopySummary {
-    fn new(path: &Path, log: &VerifiedLog) -> Result<Self, BackupError> {
+    pub(crate) fn new(path: &Path, log: &VerifiedLog) -> Result<Self, BackupError> {
         let metadata = fs::metadata(path).map_err(|source| io_error(path, source))?;
         let (root, &VerifiedLog { head, newest_at, .. }) = (log.root(), log);
         Ok(Self { bytes: metadata.len(), records: head.size, epoch: head.epoch, root, newest_at })
@@ -181,20 +182,29 @@ pub async fn back_up(
 
 async fn copy_and_check(database: &Path, keyring: &Keyring, out: &Path) -> Result<CopySummary, BackupError> {
     copy(database, out).await?;
-    let mut connection = read_only(out).await?;
-    if !is_sound(&mut connection).await? {
-        return Err(BackupError::Damaged { path: database.to_owned() });
-    }
-    if !has_newest_tables(&mut connection).await? {
-        return Err(BackupError::OtherVersion { path: database.to_owned() });
-    }
-    check_keyring(database, &mut connection, keyring).await?;
-    let log = verify_log(&mut connection, keyring, &[]).await?;
+    let log = verify(&mut read_only(out).await?, database, keyring, &[]).await?;
     CopySummary::new(out, &log)
 }
 
+/// Verifies the pages and every record of a database, or of a copy of `database`. Nothing may write to it meanwhile.
+pub(crate) async fn verify(
+    connection: &mut Connection,
+    database: &Path,
+    keyring: &Keyring,
+    checkpoints: &[Checkpoint],
+) -> Result<VerifiedLog, BackupError> {
+    if !is_sound(connection).await? {
+        return Err(BackupError::Damaged { path: database.to_owned() });
+    }
+    if !has_newest_tables(connection).await? {
+        return Err(BackupError::OtherVersion { path: database.to_owned() });
+    }
+    check_keyring(database, connection, keyring).await?;
+    Ok(verify_log(connection, keyring, checkpoints).await?)
+}
+
 /// Checks that there is a database with tables.
-async fn require_database(path: &Path) -> Result<(), BackupError> {
+pub(crate) async fn require_database(path: &Path) -> Result<(), BackupError> {
     let path = path.to_owned();
     if !path.exists() {
         return Err(OpenError::Missing { path }.into());

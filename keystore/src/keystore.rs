@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use vouchsafe_protocol::{IdentityKey, UnixTime};
+use vouchsafe_protocol::{Checkpoint, IdentityKey, UnixTime};
 
 use crate::chips::ChipWatch;
 use crate::db::{Reader, StoreError, TransactionEnd, empties_shortly};
@@ -139,6 +139,12 @@ impl Keystore {
     #[must_use]
     pub fn restored_at(&self) -> Option<UnixTime> {
         self.log().pins.restored_at()
+    }
+
+    /// The newest state of the decision log that is known to be committed.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        self.log().pins.state().tree.checkpoint()
     }
 
     /// Reports the duration of every transaction when it ends. Only the first call has an effect.

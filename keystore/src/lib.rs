@@ -5,6 +5,7 @@
 //! | layer | what it does |
 //! |---|---|
 //! | [`permitted`] | what an operator may read |
+//! | [`audit`] | the whole log beside checkpoints that were kept elsewhere |
 //! | [`backup`] | copies of a keystore, encrypted ([`age`]) or not, and putting one in place |
 //! | [`Keystore`] | the handle of the broker on all of it |
 //! | [`release`], [`record`], [`replay`] | decide with what is stored and unseal a grant; record decisions; look at those of the past |
@@ -18,6 +19,7 @@
 //! arguments.
 
 pub mod age;
+pub mod audit;
 pub mod backup;
 mod blocking;
 pub mod chips;

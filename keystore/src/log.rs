@@ -29,6 +29,7 @@ pub(crate) use newest::{NewestHead, StoredHead, WRITE_EVERY};
 pub(crate) use pins::Pins;
 pub use query::DecisionFilter;
 pub(crate) use query::{escaped, numbered};
+#[cfg(test)]
 pub(crate) use tree::Tree;
 pub(crate) use upgrade::add_tree;
 pub(crate) use view::{Log, View};

@@ -12,6 +12,7 @@
 //! | the word that closes the boot-phase latch | [`latch`] |
 //! | wrap secrets to the guest's key, open them | [`wrap`] |
 //! | sign an answer or a refusal, check it | [`answer`] |
+//! | sign the state of the decision log | [`checkpoint`] |
 //! | lay out the input of a hash, a signature or a MAC | [`hashing`] |
 //! | requests, answers and problems on the wire | [`messages`], [`problem`] |
 //! | name what a boot is expected to measure | [`reference_values`] |
@@ -21,6 +22,7 @@
 pub mod answer;
 pub mod bundle;
 pub mod challenge;
+pub mod checkpoint;
 pub mod digest;
 pub mod encoding;
 pub mod evidence;
@@ -45,6 +47,7 @@ mod xwing;
 
 pub use answer::{DecisionId, RequestDigest};
 pub use challenge::{Challenge, Nonce};
+pub use checkpoint::Checkpoint;
 pub use digest::{Digest32, Digest48};
 pub use encoding::{Bytes, SharedBytes};
 pub use evidence::{Evidence, GoogleTokenEvidence, SevSnpEvidence, TdxEvidence, VtpmEvidence};

@@ -64,6 +64,9 @@ pub enum Failure {
     /// The arguments cannot be used like this.
     #[error("{0}")]
     Usage(String),
+    /// The decision log contradicts a checkpoint.
+    #[error("{0}")]
+    Contradiction(String),
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -97,11 +100,11 @@ impl Failure {
         Self::File { path: path.to_owned(), detail: detail.to_string() }
     }
 
-    /// 1 when the broker refused, 3 when it was not reached, otherwise 2.
+    /// 1 when the broker or the verifier refused, 3 when it was not reached, otherwise 2.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Refused { .. } => 1,
+            Self::Refused { .. } | Self::Contradiction(_) => 1,
             Self::Unreachable { .. } | Self::Answer { .. } => 3,
             _ => 2,
         })

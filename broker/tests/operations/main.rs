@@ -1,6 +1,8 @@
 //! The operator's tool and a broker, both as processes: `init`, and what operators change and read.
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod backup;
 #[cfg(test)]
 mod changes;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sqlx::Connection as _;
-use vouchsafe_protocol::UnixTime;
+use vouchsafe_protocol::{Checkpoint, UnixTime};
 
 use super::{BackupError, CopySummary, copy, encrypted, io_error, new_file, require_database};
 use crate::age::Identity;
@@ -15,7 +15,7 @@ use crate::db::{
     beside, create_file, empties_shortly, read_only, remove_database, remove_leftover, sync_folder,
 };
 use crate::keyring::Keyring;
-use crate::log::{Head, Loss, NewestHead, StoredHead, StoredState, Tree, read_stored, verify_log};
+use crate::log::{Head, Loss, NewestHead, StoredHead, StoredState, read_stored, verify_log};
 use crate::registry::Registry;
 use crate::registry::open::{OpenError, check_keyring, lock};
 
@@ -124,13 +124,13 @@ impl Restore<'_> {
             encrypted::decrypt_copy(self.file, self.identities, temporary).await?;
         }
         let registry = Registry::open_copy(temporary, keyring).await?;
-        let Known { head: known, trees, compared } = self.known_head(registry.keyring()).await?;
+        let Known { head: known, checkpoints, compared } = self.known_head(registry.keyring()).await?;
         let mut connection = registry.log().pools.writer.acquire().await?;
-        let log = verify_log(&mut connection, registry.keyring(), &trees).await?;
+        let log = verify_log(&mut connection, registry.keyring(), &checkpoints).await?;
         drop(connection);
         let copy = CopySummary::new(temporary, &log)?;
         let loss = known.and_then(|known| Loss::of(log.head, known));
-        let other_branch = !log.continues;
+        let other_branch = !log.others.is_empty();
         if self.loss == LossChoice::Refuse {
             let path = self.file.to_owned();
             match loss {
@@ -225,7 +225,7 @@ struct Known {
     /// The newest head.
     head: Option<Head>,
     /// The logs.
-    trees: Vec<Tree>,
+    checkpoints: Vec<Checkpoint>,
     /// Whether a file with the newest head is among them.
     compared: bool,
 }
@@ -235,7 +235,7 @@ impl Known {
         let Some(StoredState { head, tree }) = state else { return };
         let known = self.head.unwrap_or_default();
         self.head = Some(Head { size: known.size.max(head.size), epoch: known.epoch.max(head.epoch) });
-        self.trees.extend(tree);
+        self.checkpoints.extend(tree.map(|tree| tree.checkpoint()));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The Merkle tree over the leaves of the log, RFC 6962 §2.1, as far as it is needed to append and to know the root.
 
-use vouchsafe_protocol::Digest32;
+use vouchsafe_protocol::{Checkpoint, Digest32};
 
 /// The roots of the complete subtrees of a Merkle tree, the largest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +39,10 @@ impl Tree {
         let mut right = self.subtrees.iter().rev();
         let last = right.next().copied().unwrap_or_else(|| Digest32::of(&[]));
         right.fold(last, |right, left| node(left, &right))
+    }
+
+    pub(crate) fn checkpoint(&self) -> Checkpoint {
+        Checkpoint { size: self.size, root: self.root() }
     }
 
     /// The roots of the subtrees, one after the other.

@@ -1,6 +1,6 @@
 //! Reading the whole log: every leaf is there and authentic, and the tree over all of them is that of the head.
 
-use vouchsafe_protocol::{Digest32, UnixTime};
+use vouchsafe_protocol::{Checkpoint, Digest32, UnixTime};
 
 use super::catch_up::check_count;
 use super::head::{Head, StoredState, read_stored};
@@ -17,8 +17,8 @@ pub(crate) struct VerifiedLog {
     pub(crate) tree: Tree,
     /// Time of the newest record.
     pub(crate) newest_at: Option<UnixTime>,
-    /// Whether all the earlier states that it was compared with are states of this log.
-    pub(crate) continues: bool,
+    /// The checkpoints, of those that it was compared with, which are not larger and not of this log.
+    pub(crate) others: Vec<Checkpoint>,
 }
 
 impl VerifiedLog {
@@ -28,16 +28,16 @@ impl VerifiedLog {
     }
 }
 
-/// Verifies every leaf, and whether the log continues these, which may be of any size. Nothing may write to the database
-/// meanwhile.
+/// Verifies every leaf, and whether these checkpoints are of this log. Nothing may write to the database meanwhile.
 pub(crate) async fn verify_log(
     connection: &mut Connection,
     keyring: &Keyring,
-    earlier: &[Tree],
+    checkpoints: &[Checkpoint],
 ) -> Result<VerifiedLog, StoreError> {
     let StoredState { head, tree: of_head } = read_stored(connection, keyring).await?;
     check_count(connection, head).await?;
-    let (mut tree, mut newest_at, mut continues) = (Tree::default(), None, true);
+    let (mut tree, mut newest_at) = (Tree::default(), None);
+    let mut others = contradicted(checkpoints, &tree);
     while tree.size() < head.size {
         let rows = sqlx::query("SELECT * FROM log_leaves WHERE idx >= $1 ORDER BY idx LIMIT $2")
             .bind(stored(tree.size())?)
@@ -54,13 +54,19 @@ pub(crate) async fn verify_log(
             }
             newest_at = Some(leaf.record.at());
             tree.push(leaf.hash);
-            continues &= earlier.iter().all(|known| known.size() != tree.size() || *known == tree);
+            others.extend(contradicted(checkpoints, &tree));
         }
     }
     match of_head {
         Some(of_head) if of_head != tree => Err(tampered(LEAVES, "all")),
-        _ => Ok(VerifiedLog { head, tree, newest_at, continues }),
+        _ => Ok(VerifiedLog { head, tree, newest_at, others }),
     }
+}
+
+/// The checkpoints of the same size with another root.
+fn contradicted(checkpoints: &[Checkpoint], tree: &Tree) -> Vec<Checkpoint> {
+    let of_size = checkpoints.iter().filter(|checkpoint| checkpoint.size == tree.size());
+    of_size.filter(|checkpoint| checkpoint.root != tree.root()).copied().collect()
 }
 
 const LEAVES_AT_ONCE: i64 = 512;

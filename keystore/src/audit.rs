@@ -1,0 +1,61 @@
+//! Verifying the decision log of a database, and comparing it with checkpoints that were kept elsewhere.
+
+use std::path::Path;
+
+use sqlx::Connection as _;
+use vouchsafe_protocol::Checkpoint;
+
+use crate::backup::{BackupError, CopySummary, require_database, verify};
+use crate::db::read_only;
+use crate::keyring::Keyring;
+
+/// Why the log is not whole.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The database cannot be read, or a record in it does not verify.
+    #[error(transparent)]
+    Database(#[from] BackupError),
+    /// Records are missing.
+    #[error(
+        "the newest records were cut off: the log has {records}, the checkpoint {checkpoint}. Either the database is an old copy, or \
+         somebody removed records"
+    )]
+    CutOff {
+        /// Number of records in the log.
+        records: u64,
+        /// The checkpoint that is ahead of it.
+        checkpoint: Checkpoint,
+    },
+    /// The log has other records.
+    #[error(
+        "the log was rewritten: its first {} records are others than those of the checkpoint, {checkpoint}", checkpoint.size
+    )]
+    Rewritten {
+        /// The checkpoint that it contradicts.
+        checkpoint: Checkpoint,
+    },
+}
+
+/// Verifies every record of a database, which a broker may be using, and that these checkpoints are of its log.
+///
+/// # Errors
+/// [`AuditError`].
+pub async fn audit(
+    database: &Path,
+    keyring: &Keyring,
+    checkpoints: &[Checkpoint],
+) -> Result<CopySummary, AuditError> {
+    require_database(database).await?;
+    let mut connection = read_only(database).await.map_err(BackupError::from)?;
+    // One state, also while a broker appends records.
+    let mut view = connection.begin().await.map_err(BackupError::from)?;
+    let log = verify(&mut view, database, keyring, checkpoints).await?;
+    view.rollback().await.map_err(BackupError::from)?;
+    if let Some(checkpoint) = log.others.first() {
+        return Err(AuditError::Rewritten { checkpoint: *checkpoint });
+    }
+    if let Some(checkpoint) = checkpoints.iter().find(|checkpoint| checkpoint.size > log.head.size) {
+        return Err(AuditError::CutOff { records: log.head.size, checkpoint: *checkpoint });
+    }
+    Ok(CopySummary::new(database, &log)?)
+}
