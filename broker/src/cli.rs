@@ -9,6 +9,7 @@ mod client;
 mod collateral;
 mod completions;
 mod component;
+mod credential;
 mod decisions;
 mod documents;
 mod encoded;
@@ -75,7 +76,7 @@ enum Command {
     Explain(explain::Explain),
     /// Show, fetch, import, export and remove collateral.
     Collateral(collateral::CollateralCommand),
-    /// Add, list and remove operators.
+    /// Add, list and remove operators, and replace their tokens.
     Operator(operator::OperatorCommand),
     /// Add an administrator offline, when every administrator's token is lost.
     RecoverAdmin(recover_admin::RecoverAdmin),

@@ -129,7 +129,7 @@ impl ResponseError for HttpProblem {
             // The rest of the body is not read.
             response.force_close();
         }
-        if self.problem.code == ReasonCode::Unauthorized {
+        if self.status_code() == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
         response.content_type(Problem::MEDIA_TYPE).body(self.json())

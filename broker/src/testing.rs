@@ -14,7 +14,7 @@ use vouchsafe_attestation::test_util::ca::CrlSpec;
 use vouchsafe_attestation::test_util::snp::FakeAmd;
 use vouchsafe_attestation::test_util::vm::{Kinds, SimulatedVm, shared_google};
 use vouchsafe_keystore::record::{DecisionFilter, LogRecord};
-use vouchsafe_keystore::registry::{Actor, NewVersion};
+use vouchsafe_keystore::registry::{Actor, NewVersion, TokenLifetime};
 use vouchsafe_keystore::{Keyring, Keystore};
 use vouchsafe_policy::operators::{
     OperatorIdentity, OperatorRole, Permits, WHOLE_BROKER, authorize_operator, operator_permits,
@@ -281,7 +281,10 @@ async fn fill(config: &BrokerConfig) -> String {
     let keyring = Keyring::generate(clock::now()).expect("a keyring");
     keyring.create(&config.data.join("keyring.json")).expect("written");
     let keystore = Keystore::create(&config.database(), keyring).await.expect("a keystore");
-    let token = keystore.add_first_administrator("admin", clock::now()).await.expect("an operator");
+    let token = keystore
+        .add_first_administrator("admin", TokenLifetime::default(), clock::now())
+        .await
+        .expect("an operator");
     keystore
         .put_policy(by(Act::ManagePolicies), &name(POLICY), &policy(PROJECT))
         .await

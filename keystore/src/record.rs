@@ -20,6 +20,6 @@ pub use types::{Clock, NewGrant, NewProposal, NewRefusal, NewVolume, RecordError
 pub use crate::log::record::{
     ApprovingList, Authority, ChangedRow, EvidencePiece, EvidenceRef, GrantBinding, GrantRecord,
     GrantedSecret, GuardrailsRef, LogRecord, OperatorRecord, Outcome, ProposalRecord, RefusalRecord,
-    VolumeChange, VolumeRecord,
+    TokenRecord, VolumeChange, VolumeRecord,
 };
 pub use crate::log::{DecisionFilter, LoggedRecord};

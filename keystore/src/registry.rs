@@ -30,7 +30,10 @@ pub(crate) mod stored_input;
 pub(crate) mod volumes;
 
 pub use crate::log::NewestHeadError;
-pub use accounts::{Operator, OperatorError, OperatorToken};
+pub use accounts::{
+    HashedToken, InvalidTokenId, Login, LoginError, Operator, OperatorError, OperatorToken, RotatedToken,
+    Rotation, TokenEnd, TokenId, TokenLifetime,
+};
 pub use baselines::{BASELINE_NOTICE, BaselineState, BaselineSummary, BaselineValidity};
 pub use change::Actor;
 pub use chips::{ChipFilter, SeenChip};

@@ -10,7 +10,7 @@ use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::{ObjectName, PlaintextSecret, SecretPath, UnixTime};
 
 use crate::db::{Pools, StoreError, Tx};
-use crate::registry::accounts::OperatorError;
+use crate::registry::accounts::{LoginError, OperatorError, TokenLifetime};
 use crate::registry::change::Actor;
 use crate::registry::documents::types::{DocumentError, DocumentKind};
 use crate::registry::open::OpenError;
@@ -39,12 +39,15 @@ mod secrets;
 mod signed_approvals;
 mod stored_input;
 mod tampering;
+mod tokens;
 mod unreadable;
 mod volumes;
 
 pub(crate) const NOW: UnixTime = UnixTime(1_800_000_000);
 /// The address of the tests' clients.
 pub(crate) const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+/// Of operators' tokens: 90 days.
+pub(crate) const LIFETIME: TokenLifetime = TokenLifetime::Seconds(7_776_000);
 pub(crate) const BY: Actor<'static> = Actor::offline("alice", NOW);
 
 pub(crate) struct Fixture {

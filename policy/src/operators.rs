@@ -119,7 +119,7 @@ pub struct OperatorIdentity {
     pub role: OperatorRole,
     /// The operator's namespaces; [`WHOLE_BROKER`] stands for all. Meaningless for administrators.
     pub namespaces: Vec<String>,
-    /// The change of the keystore that made the account: another account of this name has another.
+    /// The change of the keystore that issued the operator's token: another token, or account of this name, has another.
     pub epoch: u64,
 }
 
@@ -140,7 +140,7 @@ pub enum OperatorAction {
     ManageBaselines,
     /// Put guardrails.
     ManageGuardrails,
-    /// Add and remove operators.
+    /// Add and remove operators, and replace their tokens.
     ManageOperators,
     /// Import certificates and CRLs.
     ManageCollateral,

@@ -82,6 +82,8 @@ reason_codes! {
     Internal = ("internal", 500, "The broker failed"),
     /// An operator's request without a valid credential.
     Unauthorized = ("unauthorized", 401, "A valid operator credential is needed"),
+    /// An operator's request with a token that was valid, and has ended.
+    TokenExpired = ("token-expired", 401, "The operator's token has ended"),
     /// The operator does not have this permission.
     Forbidden = ("forbidden", 403, "This operator may not do this"),
     /// The object of an operator's request does not exist.

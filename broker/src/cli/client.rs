@@ -1,66 +1,25 @@
 //! Requests to the operators' listener: HTTPS to a pinned CA, with the token that belongs to that server.
-//!
-//! Server, CA and token come from one source, an operator file or the command line, and are never mixed: a
-//! planted operator file names its own server, and cannot refer to a token from another source (T55).
 
-use std::path::{Path, PathBuf};
+use std::cell::Cell;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
-use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
 use ureq::Agent;
 use ureq::http::Uri;
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use vouchsafe_protocol::ReasonCode;
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_system::http;
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
+use super::credential::Credential;
+pub(super) use super::credential::{Connection, operator_file};
 use super::failure::Failure;
-use super::{output, trusted_file};
-use crate::tls;
-
-/// The broker to connect to, and the operator's credentials.
-#[derive(Debug, Args)]
-pub(super) struct Connection {
-    /// Operator file (TOML: server, ca as PEM or file, token); default: ~/.config/vouchsafe/operator.toml. It must belong to
-    /// you or root, and no other user may be able to read it.
-    #[arg(long, value_name = "FILE", global = true)]
-    operator: Option<PathBuf>,
-    /// URL of the operators' listener, such as https://127.0.0.1:8444. With --ca and --token-file it replaces the
-    /// operator file.
-    #[arg(long, value_name = "URL", global = true)]
-    server: Option<String>,
-    /// CA of the broker's TLS certificate, PEM. Needs --server and --token-file.
-    #[arg(long, value_name = "FILE", global = true)]
-    ca: Option<PathBuf>,
-    /// File with the operator's token for that server. Needs --server and --ca.
-    #[arg(long, value_name = "FILE", global = true)]
-    token_file: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OperatorFile {
-    server: String,
-    /// The certificates themselves, or the file that has them.
-    ca: String,
-    token: String,
-}
-
-/// The CA of a server: PEM, and the file that it comes from.
-struct Ca {
-    pem: String,
-    file: PathBuf,
-}
-
-/// A token, and the server that it is for.
-struct Credential {
-    server: String,
-    ca: Ca,
-    token: Zeroizing<String>,
-}
+use super::{output, when};
+use crate::api::operators::{TOKEN_EXPIRES_IN, TOKEN_NOTICE};
+use crate::{clock, tls};
 
 /// A connection to one broker.
 pub(super) struct Client {
@@ -68,80 +27,22 @@ pub(super) struct Client {
     server: String,
     ca: String,
     authorization: Zeroizing<String>,
+    /// What an interrupted rotation of the token has left, if it is there.
+    pending: PathBuf,
+    /// Whether to say that the token ends soon: once.
+    warns: Cell<bool>,
 }
 
 impl Connection {
     /// Reads the operator file, or the credentials that the command line names instead.
     pub(super) fn open(&self) -> Result<Client, Failure> {
-        Client::new(self.credential()?)
-    }
-
-    fn credential(&self) -> Result<Credential, Failure> {
-        match (&self.operator, &self.server, &self.ca, &self.token_file) {
-            (None, Some(server), Some(ca), Some(token_file)) => {
-                let token = trusted_file::read_private(token_file)?;
-                let token = Zeroizing::new(token.trim().to_owned());
-                Ok(Credential { server: server.clone(), ca: Ca::read(ca)?, token })
-            }
-            (Some(file), None, None, None) => credential_of(file),
-            (None, None, None, None) => credential_of(&default_file()?),
-            _ => Err(Failure::Usage(
-                "server, CA and token belong together: give --operator FILE, or all of --server, --ca and --token-file"
-                    .to_owned(),
-            )),
-        }
-    }
-}
-
-fn credential_of(path: &Path) -> Result<Credential, Failure> {
-    let text = trusted_file::read_private(path)?;
-    let file: OperatorFile = toml::from_str(&text).map_err(|error| {
-        // The parser shows the line, which may be the one with the token.
-        Failure::file(path, format!("not an operator file (server, ca, token): {}", error.message()))
-    })?;
-    let ca = if file.ca.contains(BEGIN) {
-        Ca { pem: file.ca, file: path.to_owned() }
-    } else {
-        Ca::read(&path.parent().unwrap_or(Path::new("")).join(file.ca))?
-    };
-    Ok(Credential { server: file.server, ca, token: Zeroizing::new(file.token) })
-}
-
-fn default_file() -> Result<PathBuf, Failure> {
-    in_home(std::env::home_dir())
-}
-
-/// The operator file in a home directory, whose path must not depend on the working directory.
-fn in_home(home: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    let home = home.filter(|home| home.is_absolute());
-    let default = home.as_deref().unwrap_or(Path::new("~")).join(".config/vouchsafe/operator.toml");
-    if home.is_some() && default.exists() { Ok(default) } else { Err(Failure::NoOperatorFile { default }) }
-}
-
-/// An operator file with this token for the given server and CA (PEM), complete in itself: it can be moved to another machine.
-pub(super) fn operator_file(server: &str, ca: &str, token: &str) -> Zeroizing<String> {
-    // With room for all of it, so that no copy of the token stays behind.
-    let mut text = Zeroizing::new(String::with_capacity(2 * ca.len() + 1024));
-    text.push_str("# Operator file of `vouchsafe`: --operator FILE, or ~/.config/vouchsafe/operator.toml. Keep it private.\n");
-    for (key, value) in [("server", server), ("ca", ca), ("token", token)] {
-        let mut value = toml::Value::String(value.to_owned()).to_string();
-        text.extend([key, " = ", &value, "\n"]);
-        value.zeroize();
-    }
-    text
-}
-
-impl Ca {
-    fn read(file: &Path) -> Result<Self, Failure> {
-        let pem = String::from_utf8(trusted_file::read_unwritable(file)?);
-        let pem = pem.map_err(|_| Failure::file(file, "not a PEM file"))?;
-        Ok(Self { pem, file: file.to_owned() })
+        Client::new(&self.credential()?)
     }
 }
 
 impl Client {
-    fn new(credential: Credential) -> Result<Self, Failure> {
-        let Credential { server, ca, token } = credential;
+    pub(super) fn new(credential: &Credential) -> Result<Self, Failure> {
+        let Credential { server, ca, token, .. } = credential;
         let https =
             server.parse::<Uri>().is_ok_and(|uri| uri.scheme_str() == Some("https") && uri.host().is_some());
         if !https {
@@ -156,9 +57,17 @@ impl Client {
         Ok(Self {
             agent: config.into(),
             server: server.trim_end_matches('/').to_owned(),
-            ca: ca.pem,
+            ca: ca.pem.clone(),
             authorization: Zeroizing::new(format!("Bearer {}", token.as_str())),
+            pending: credential.pending(),
+            warns: Cell::new(true),
         })
+    }
+
+    /// Does not say that the token ends soon.
+    pub(super) fn without_warning(self) -> Self {
+        self.warns.set(false);
+        self
     }
 
     /// An operator file for another operator of this server.
@@ -172,7 +81,7 @@ impl Client {
         let request = self.agent.get(&url).header(AUTHORIZATION, self.authorization.as_str());
         let request = request.query_pairs(parameters(query)?);
         let response = request.call().map_err(|error| unreachable(&url, &error))?;
-        answer(&url, response)
+        self.answer(&url, response)
     }
 
     /// Sends a change, and names the server on standard error.
@@ -208,7 +117,37 @@ impl Client {
         let request = request.query_pairs(parameters(query)?);
         let response =
             request.header(CONTENT_TYPE, kind).send(body).map_err(|error| unreachable(&url, &error))?;
-        answer(&url, response)
+        self.answer(&url, response)
+    }
+
+    fn answer(&self, url: &str, response: ureq::http::Response<ureq::Body>) -> Result<Value, Failure> {
+        let left =
+            response.headers().get(TOKEN_EXPIRES_IN).and_then(|value| value.to_str().ok()?.parse().ok());
+        if let Some(left) = left.filter(|left| *left < TOKEN_NOTICE)
+            && self.warns.replace(false)
+        {
+            let at = clock::human(clock::now().plus(left));
+            output::note(&format!(
+                "vouchsafe: your token ends in {} ({at}): replace it with `vouchsafe operator rotate`",
+                when::human_duration(left)
+            ));
+        }
+        answer(url, response).map_err(|failure| self.explain(failure))
+    }
+
+    /// After an interrupted rotation the token in the operator file may be the old one.
+    fn explain(&self, mut failure: Failure) -> Failure {
+        if let Failure::Refused { problem, .. } = &mut failure
+            && matches!(problem.code, ReasonCode::Unauthorized | ReasonCode::TokenExpired)
+            && self.pending.exists()
+        {
+            let detail = problem.detail.as_deref().unwrap_or(&problem.title);
+            problem.detail = Some(format!(
+                "{detail}; {} is left from an interrupted rotation, which `vouchsafe operator rotate` completes",
+                self.pending.display()
+            ));
+        }
+        failure
     }
 }
 
@@ -248,33 +187,3 @@ fn unreachable(url: &str, error: &ureq::Error) -> Failure {
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_ANSWER: u64 = 64 * 1024 * 1024;
-/// In every PEM file with certificates, and in no path.
-const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn t55_only_an_absolute_home_has_an_operator_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join(".config/vouchsafe/operator.toml");
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        let default = |home: Option<&Path>| match in_home(home.map(Path::to_owned)) {
-            Ok(found) => panic!("{}", found.display()),
-            Err(Failure::NoOperatorFile { default }) => default,
-            Err(other) => panic!("{other}"),
-        };
-        assert_eq!(default(Some(folder.path())), file);
-        std::fs::write(&file, b"").unwrap();
-        assert_eq!(in_home(Some(folder.path().to_owned())).unwrap(), file);
-        // The same directory, relative to the working directory.
-        let depth = std::env::current_dir().unwrap().components().count() - 1;
-        let up: PathBuf = std::iter::repeat_n("..", depth).collect();
-        let relative = up.join(folder.path().strip_prefix("/").unwrap());
-        assert!(relative.join(".config/vouchsafe/operator.toml").exists());
-        for home in [Some(relative.as_path()), Some(Path::new("")), None] {
-            assert_eq!(default(home), Path::new("~/.config/vouchsafe/operator.toml"));
-        }
-    }
-}

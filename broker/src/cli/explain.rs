@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use vouchsafe_keystore::record::{
-    Authority, GrantRecord, GuardrailsRef, OperatorRecord, ProposalRecord, RefusalRecord, VolumeRecord,
+    Authority, GrantRecord, GuardrailsRef, OperatorRecord, ProposalRecord, RefusalRecord, TokenRecord,
+    VolumeRecord,
 };
 use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::DecisionId;
@@ -164,6 +165,12 @@ fn changed(change: &OperatorRecord) -> String {
     }
     if let Some(account) = &change.account {
         line(&mut text, format_args!("  rights  {}", rights(account)));
+    }
+    if let Some(TokenRecord { expires_at, previous_until }) = change.token {
+        let end = expires_at
+            .map_or_else(|| "never ends".to_owned(), |end| format!("ends at {}", clock::human(end)));
+        let before = previous_until.map(|until| format!(", the one before at {}", clock::human(until)));
+        line(&mut text, format_args!("  token   {end}{}", before.unwrap_or_default()));
     }
     line(&mut text, format_args!("  epoch   {}", change.epoch));
     text

@@ -110,6 +110,16 @@ impl Failure {
         })
     }
 
+    /// Whether the broker has refused for good: it has changed nothing.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { problem, .. } if problem.status < 500)
+    }
+
+    /// Whether the broker does not know the token.
+    pub(super) fn is_unknown_token(&self) -> bool {
+        matches!(self, Self::Refused { problem, .. } if problem.code == ReasonCode::Unauthorized)
+    }
+
     pub(super) fn print(&self, json: bool) {
         let mut stderr = std::io::stderr().lock();
         // There is nowhere left to report to when standard error is closed.
@@ -131,6 +141,10 @@ fn refusal(problem: &Problem) -> String {
         ReasonCode::NoSuchRoute => ": is this the operators' listener, of a broker of this version?",
         ReasonCode::Unauthorized => {
             ": take the token of your operator file, or have an administrator add you"
+        }
+        ReasonCode::TokenExpired => {
+            ": an administrator replaces it with `vouchsafe operator rotate NAME`; if no administrator's token is valid any more, run \
+             `vouchsafe recover-admin` on the broker's machine"
         }
         _ => "",
     };
@@ -156,6 +170,12 @@ mod tests {
     fn a_wrong_token_and_a_wrong_listener_get_advice() {
         let token = refused(ReasonCode::Unauthorized, "invalid token").to_string();
         assert!(token.contains("invalid token: take the token of your operator file"), "{token}");
+        let ended = refused(ReasonCode::TokenExpired, "the token of operator kim ended").to_string();
+        for advice in
+            ["kim ended: an administrator", "`vouchsafe operator rotate NAME`", "`vouchsafe recover-admin`"]
+        {
+            assert!(ended.contains(advice), "{ended}");
+        }
         let listener = refused(ReasonCode::NoSuchRoute, "nothing here").to_string();
         assert!(listener.contains("is this the operators' listener"), "{listener}");
     }

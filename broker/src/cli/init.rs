@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
-use vouchsafe_keystore::registry::{OpenError, OperatorToken};
+use vouchsafe_keystore::registry::{OpenError, OperatorToken, TokenLifetime};
 use vouchsafe_keystore::{Keyring, Keystore};
 use vouchsafe_protocol::BrokerIdentity;
 use zeroize::Zeroizing;
@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use self::created::Created;
 use self::host::Host;
 use super::failure::Failure;
-use super::{client, output, serve, trusted_file};
+use super::{client, output, serve, trusted_file, when};
 use crate::config::Listener;
 use crate::{clock, random, tls};
 
@@ -50,6 +50,10 @@ pub(super) struct Init {
     /// Name of the first operator, an administrator.
     #[arg(long, value_name = "NAME", default_value = "admin")]
     administrator: String,
+    /// How long the first operator's token is valid: a duration such as 30d, at most 366d, or `never`.
+    /// `vouchsafe operator rotate` replaces it before its end, `vouchsafe recover-admin` afterwards.
+    #[arg(long, value_name = "DURATION", default_value = "90d", value_parser = when::lifetime)]
+    expires_in: TokenLifetime,
     /// Also write the first operator's token to this new file (0600), for programs that cannot read an operator file.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -199,7 +203,7 @@ impl Init {
                 }
             }
             let keystore = keystore.map_err(|error| failed(&error))?;
-            let token = keystore.add_first_administrator(&self.administrator, now).await;
+            let token = keystore.add_first_administrator(&self.administrator, self.expires_in, now).await;
             let token = token.map_err(|error| failed(&error))?;
             let identity = keystore.identity().await.map_err(|error| failed(&error))?.identity();
             keystore.close().await;

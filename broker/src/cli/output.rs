@@ -55,6 +55,24 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| Failure::file(path, error))
 }
 
+/// Writes a new private file so that it is still there after a crash of the machine.
+pub(super) fn write_private_durably(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    write_private(path, bytes)?;
+    sync_folder(path)
+}
+
+/// Puts a file in the place of another one, or where there is none, in one step.
+pub(super) fn replace(file: &Path, with: &Path) -> Result<(), Failure> {
+    fs::rename(with, file).map_err(|error| Failure::file(file, error))?;
+    sync_folder(file)
+}
+
+/// Makes the names in a file's folder durable.
+fn sync_folder(path: &Path) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| Failure::file(folder, error))
+}
+
 /// Creates a file, which must not exist, that only its owner can read.
 pub(super) fn new_private(path: &Path) -> Result<fs::File, Failure> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);

@@ -8,11 +8,13 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 use vouchsafe_keystore::Keystore;
-use vouchsafe_keystore::registry::{OperatorError, OperatorToken};
+use vouchsafe_keystore::registry::{OperatorError, OperatorToken, TokenLifetime};
+use vouchsafe_protocol::UnixTime;
 
 use super::failure::Failure;
 use super::offline::Offline;
-use super::{client, operator, output, serve};
+use super::{client, operator, output, serve, when};
+use crate::api::operators::AddedOperator;
 use crate::broker::StartError;
 use crate::{BrokerConfig, clock, log, tls};
 
@@ -27,6 +29,9 @@ pub(super) struct RecoverAdmin {
     /// Operator file (server, CA and token) to write: a new file (0600).
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// How long the token is valid: a duration such as 30d, at most 366d, or `never`.
+    #[arg(long, value_name = "DURATION", default_value = "90d", value_parser = when::lifetime)]
+    expires_in: TokenLifetime,
     /// URL of the operators' listener; default: the address in the configuration.
     #[arg(long, value_name = "URL")]
     server: Option<String>,
@@ -42,25 +47,28 @@ impl RecoverAdmin {
         let (server, ca) = (self.server(&config)?, self.ca(&config)?);
         // Created first: once the account is there, its token must not be lost.
         let mut file = output::new_private(&self.out)?;
-        let token = self.recover(&config).inspect_err(|_| {
+        let now = clock::now();
+        let token = self.recover(&config, now).inspect_err(|_| {
             // It is empty. If it stays, the next attempt names it.
             let _stays = fs::remove_file(&self.out);
         })?;
+        // Checked with the arguments.
+        let expires_at = self.expires_in.end(now).unwrap_or_default();
         let text = client::operator_file(&server, &ca, token.expose());
         if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
             output::note(&format!("vouchsafe: {}", Failure::file(&self.out, error)));
-            let answer = json!({ "name": self.name, "token": token.expose() });
-            return output::show(json, answer, operator::token);
+            let answer = json!({ "name": self.name, "token": token.expose(), "expires_at": expires_at });
+            return output::show(json, answer, |added: AddedOperator<'_>| operator::token(&added));
         }
-        let answer = json!({ "name": self.name, "operator_file": self.out });
-        output::show(json, answer, |_: Value| self.human())
+        let answer = json!({ "name": self.name, "operator_file": self.out, "expires_at": expires_at });
+        output::show(json, answer, |_: Value| self.human(&operator::end(expires_at)))
     }
 
-    fn recover(&self, config: &BrokerConfig) -> Result<OperatorToken, Failure> {
+    fn recover(&self, config: &BrokerConfig, now: UnixTime) -> Result<OperatorToken, Failure> {
         let keyring = config.keyring().load().map_err(StartError::from)?;
         serve::runtime()?.block_on(async {
             let keystore = Keystore::open(&config.database(), keyring).await.map_err(StartError::from)?;
-            let token = keystore.recover_administrator(&self.name, clock::now()).await;
+            let token = keystore.recover_administrator(&self.name, self.expires_in, now).await;
             keystore.close().await;
             token.map_err(|error| match error {
                 OperatorError::Exists { name } => Failure::Usage(format!(
@@ -94,10 +102,10 @@ impl RecoverAdmin {
         fs::read_to_string(&ca).map_err(|error| Failure::file(&ca, error))
     }
 
-    fn human(&self) -> String {
+    fn human(&self, end: &str) -> String {
         let out = self.out.display();
         format!(
-            "Administrator {} was added. Server, CA and token: {out}\n\nStart the broker. Then remove accounts whose tokens \
+            "Administrator {} was added. Server, CA and token, which {end}: {out}\n\nStart the broker. Then remove accounts whose tokens \
              are lost:\n\n  vouchsafe operator list --operator {out}\n  vouchsafe operator remove NAME --operator {out}\n",
             self.name
         )

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use vouchsafe_keystore::registry::TokenLifetime;
 use vouchsafe_protocol::UnixTime;
 
 use crate::clock;
@@ -39,6 +40,31 @@ pub(super) fn duration(text: &str) -> Option<u64> {
     number.parse::<u64>().ok().filter(|_| plain)?.checked_mul(seconds)
 }
 
+/// How long a token is valid: a duration, or `never`.
+pub(super) fn lifetime(text: &str) -> Result<TokenLifetime, String> {
+    if text == "never" {
+        return Ok(TokenLifetime::Never);
+    }
+    let seconds = duration(text).ok_or("expected a duration such as 30d or 12h, or `never`")?;
+    let lifetime = TokenLifetime::Seconds(seconds);
+    lifetime.end(UnixTime(0)).map_err(|error| error.to_string())?;
+    Ok(lifetime)
+}
+
+/// How long a replaced token stays valid.
+pub(super) fn overlap(text: &str) -> Result<u64, String> {
+    let seconds = duration(text).filter(|seconds| *seconds <= TokenLifetime::MAX_OVERLAP);
+    seconds.ok_or_else(|| "expected a duration such as 15m or 1h, at most 7d".to_owned())
+}
+
+/// A duration in its largest unit, rounded down, for people.
+pub(super) fn human_duration(seconds: u64) -> String {
+    let units = [("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)];
+    let (name, size) = units.into_iter().find(|(_, size)| seconds >= *size).unwrap_or(("second", 1));
+    let count = seconds / size;
+    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A time of day needs a time zone.
 fn timestamp(text: &str) -> Option<UnixTime> {
     let date = text.len() == DATE && text.parse::<jiff::civil::Date>().is_ok();
@@ -55,6 +81,33 @@ mod tests {
     use super::*;
 
     const NOW: UnixTime = UnixTime(1_800_000_000);
+
+    #[test]
+    fn lifetimes_and_overlaps_have_limits() {
+        for (text, seconds) in [("30d", 2_592_000), ("366d", 31_622_400), ("1s", 1)] {
+            assert_eq!(lifetime(text), Ok(TokenLifetime::Seconds(seconds)), "{text}");
+        }
+        assert_eq!(lifetime("never"), Ok(TokenLifetime::Never));
+        for (text, said) in [
+            ("0d", "0 seconds are not possible"),
+            ("367d", "31708800 seconds are not possible"),
+            ("", "such as 30d"),
+            ("30", "such as 30d"),
+            ("-1d", "such as 30d"),
+            ("Never", "such as 30d"),
+        ] {
+            assert!(lifetime(text).unwrap_err().contains(said), "{text}");
+        }
+        assert_eq!([overlap("1h"), overlap("0s"), overlap("7d")], [Ok(3600), Ok(0), Ok(604_800)]);
+        for text in ["8d", "1", "never", ""] {
+            assert!(overlap(text).unwrap_err().contains("at most 7d"), "{text}");
+        }
+        for (seconds, text) in
+            [(0, "0 seconds"), (1, "1 second"), (7199, "1 hour"), (86_400, "1 day"), (1_209_599, "13 days")]
+        {
+            assert_eq!(human_duration(seconds), text);
+        }
+    }
 
     #[test]
     fn times_are_read_in_each_form() {

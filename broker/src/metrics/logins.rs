@@ -15,13 +15,15 @@ pub enum LoginRefusal {
     Missing,
     /// The token is not that of an operator.
     Unknown,
+    /// The token has ended.
+    Expired,
     /// The network has used up its failures.
     Rate,
 }
 
 impl LoginRefusal {
     /// Every reason.
-    pub const ALL: [Self; 3] = [Self::Missing, Self::Unknown, Self::Rate];
+    pub const ALL: [Self; 4] = [Self::Missing, Self::Unknown, Self::Expired, Self::Rate];
 
     /// The reason as a metric label.
     #[must_use]
@@ -29,6 +31,7 @@ impl LoginRefusal {
         match self {
             Self::Missing => "missing",
             Self::Unknown => "invalid",
+            Self::Expired => "expired",
             Self::Rate => "rate",
         }
     }
@@ -38,7 +41,7 @@ impl LoginMetrics {
     pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
         let name = Opts::new(
             "vouchsafe_logins_refused_total",
-            "Requests to the operators' API without a valid token: no token, an invalid one, or too many failures of the address",
+            "Requests to the operators' API without a valid token: no token, an invalid one, one that has ended, or too many failures of the address",
         );
         let refused = registered(registry, IntCounterVec::new(name, &["reason"])?)?;
         for reason in LoginRefusal::ALL {

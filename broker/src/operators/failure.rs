@@ -4,14 +4,21 @@ use vouchsafe_attestation::collateral::ItemError;
 use vouchsafe_keystore::StoreError;
 use vouchsafe_keystore::registry::RegisterError;
 use vouchsafe_keystore::registry::{DocumentError, ForgetError, OperatorError, ProposalError, SecretError};
-use vouchsafe_protocol::ReasonCode;
+use vouchsafe_protocol::{ReasonCode, UnixTime};
 
+use crate::clock;
 use crate::collateral::CollateralFileError;
 use crate::problem::HttpProblem;
 
 /// The refusal of a token that is not, or not any more, that of an operator.
 pub(super) fn invalid_token() -> HttpProblem {
     HttpProblem::for_operator(ReasonCode::Unauthorized, "invalid or revoked operator token")
+}
+
+/// The refusal of a token that has ended, for its bearer.
+pub(super) fn expired_token(operator: &str, ended_at: UnixTime) -> HttpProblem {
+    let detail = format!("the token of operator {operator} ended at {}", clock::human(ended_at));
+    HttpProblem::for_operator(ReasonCode::TokenExpired, detail)
 }
 
 impl From<StoreError> for HttpProblem {
@@ -96,11 +103,15 @@ impl From<OperatorError> for HttpProblem {
             OperatorError::Unknown { .. } => ReasonCode::NotFound,
             OperatorError::Exists { .. }
             | OperatorError::NotFirst
-            | OperatorError::LastAdministrator { .. } => ReasonCode::Conflict,
+            | OperatorError::LastAdministrator { .. }
+            | OperatorError::Replaced { .. }
+            | OperatorError::TokenUsed { .. } => ReasonCode::Conflict,
             OperatorError::Name { .. }
             | OperatorError::NoNamespace { .. }
             | OperatorError::AdministratorNamespace
-            | OperatorError::EveryNamespace => ReasonCode::InvalidObject,
+            | OperatorError::EveryNamespace
+            | OperatorError::Lifetime { .. }
+            | OperatorError::Overlap { .. } => ReasonCode::InvalidObject,
             OperatorError::Random(_) => ReasonCode::Internal,
         };
         Self::for_operator(code, error.to_string())

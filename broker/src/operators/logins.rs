@@ -95,10 +95,16 @@ impl Logins {
         table.accepted.insert(token);
     }
 
-    /// The database does not know this token: it counts against the network.
+    /// The database does not know this token, or not any more: it counts against the network.
     pub(crate) fn unknown(&self, client: Client, token: &Digest32, now: Instant) {
         self.table().accepted.remove(token);
         self.refused(client, LoginRefusal::Unknown, now);
+    }
+
+    /// The token has ended: it counts against the network, too.
+    pub(crate) fn expired(&self, client: Client, token: &Digest32, now: Instant) {
+        self.table().accepted.remove(token);
+        self.refused(client, LoginRefusal::Expired, now);
     }
 
     /// The request has no token. That costs no look at the database and is not limited.
@@ -138,7 +144,7 @@ impl Table {
             return self.others.due(BETWEEN_LINES, now).map(Line::Others);
         }
         let failures = self.networks.entry(network).or_insert_with(|| Failures::new(now));
-        if reason == LoginRefusal::Unknown {
+        if matches!(reason, LoginRefusal::Unknown | LoginRefusal::Expired) {
             failures.count.add(&FAILURES, now);
         }
         let count = failures.notice.due(BETWEEN_LINES, now)?;
@@ -244,6 +250,27 @@ mod tests {
         // Until the database does not know it any more.
         logins.unknown(client(2), &token(7), now);
         assert_eq!(logins.admit(client(1), &token(7), now), Err(Limited { seconds: 6 }));
+    }
+
+    #[test]
+    fn t41_a_token_that_has_ended_is_not_recognised_any_more() {
+        let (logins, metrics) = logins();
+        let now = Instant::now();
+        logins.accepted(token(7));
+        for _ in 0..20 {
+            logins.unknown(client(1), &token(1), now);
+        }
+        assert_eq!(logins.admit(client(1), &token(7), now), Ok(()));
+        logins.expired(client(1), &token(7), now);
+        assert_eq!(logins.admit(client(1), &token(7), now), Err(Limited { seconds: 6 }));
+        // It counts like a wrong one.
+        for _ in 0..20 {
+            assert_eq!(logins.admit(client(2), &token(7), now), Ok(()));
+            logins.expired(client(2), &token(7), now);
+        }
+        assert_eq!(logins.admit(client(2), &token(8), now), Err(Limited { seconds: 6 }));
+        let text = String::from_utf8(metrics.text().unwrap()).unwrap();
+        assert!(text.contains("vouchsafe_logins_refused_total{reason=\"expired\"} 21\n"), "{text}");
     }
 
     #[test]

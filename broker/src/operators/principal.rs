@@ -12,16 +12,15 @@ use std::time::Instant;
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::web::Data;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use serde::de::DeserializeOwned;
-use vouchsafe_keystore::registry::Actor;
-use vouchsafe_policy::operators::{
-    OperatorIdentity, Permit, Permits, WHOLE_BROKER, authorize_operator, operator_permits,
-};
+use vouchsafe_keystore::registry::{Actor, Login, LoginError};
+use vouchsafe_policy::operators::{Permit, Permits, WHOLE_BROKER, authorize_operator, operator_permits};
 use vouchsafe_protocol::{Digest32, ReasonCode, UnixTime};
 
-use super::failure::invalid_token;
+use super::failure::{expired_token, invalid_token};
 use super::query;
+use super::respond::TokenEnd;
 use crate::broker::Broker;
 use crate::clock;
 use crate::problem::HttpProblem;
@@ -33,7 +32,7 @@ pub(crate) use vouchsafe_policy::operators::OperatorAction as Act;
 /// An operator who presented a valid token with this request.
 #[derive(Debug)]
 pub(crate) struct Principal {
-    identity: OperatorIdentity,
+    login: Login,
     peer: Option<IpAddr>,
     /// The query of the request, not parsed.
     query: String,
@@ -47,6 +46,16 @@ impl Principal {
         Actor::permitted(permit, self.at).connected_from(self.peer)
     }
 
+    /// The actor of a change that every operator may make: to replace the token of this request.
+    pub(super) fn by_token(&self) -> Actor<'_> {
+        Actor::own(&self.login, self.at).connected_from(self.peer)
+    }
+
+    /// The operator's name.
+    pub(super) fn name(&self) -> &str {
+        &self.login.identity().name
+    }
+
     /// The query of the request. There is no other way to it, so that it is parsed under a valid token only.
     ///
     /// # Errors
@@ -57,14 +66,14 @@ impl Principal {
 
     /// The permits for this action, for answers that omit what the operator may not see instead of failing.
     pub(crate) fn permits(&self, act: Act) -> Permits {
-        operator_permits(&self.identity, act)
+        operator_permits(self.login.identity(), act)
     }
 
     /// The permit for this action in this namespace, or a 403.
     pub(crate) fn authorize(&self, act: Act, namespace: &str) -> Result<Permit, HttpProblem> {
-        authorize_operator(&self.identity, act, namespace).map_err(|error| {
+        authorize_operator(self.login.identity(), act, namespace).map_err(|error| {
             let peer = self.peer.map(tracing::field::display);
-            tracing::warn!(event = "operator.forbidden", operator = self.identity.name, action = %act, peer);
+            tracing::warn!(event = "operator.forbidden", operator = self.name(), action = %act, peer);
             HttpProblem::for_operator(ReasonCode::Forbidden, error.to_string())
         })
     }
@@ -84,11 +93,16 @@ impl FromRequest for Principal {
         let (client, trace) = (Client::of(request), Trace::of(request));
         let token = bearer(request).map(str::to_owned);
         let query = request.query_string().to_owned();
+        let request = request.clone();
         Box::pin(async move {
             let broker = broker.ok_or_else(|| HttpProblem::new(ReasonCode::Internal))?;
-            let identity = log_in(&broker, client, token.as_deref()).await?;
+            let at = clock::now();
+            let login = log_in(&broker, client, token.as_deref(), at).await?;
             trace.keep();
-            Ok(Self { identity, peer: client.peer, query, at: clock::now() })
+            if let Some(end) = login.ends_at() {
+                request.extensions_mut().insert(TokenEnd { seconds: end.since(at) });
+            }
+            Ok(Self { login, peer: client.peer, query, at })
         })
     }
 }
@@ -98,7 +112,8 @@ async fn log_in(
     broker: &Broker,
     client: Client,
     token: Option<&str>,
-) -> Result<OperatorIdentity, HttpProblem> {
+    at: UnixTime,
+) -> Result<Login, HttpProblem> {
     let Some(token) = token else {
         broker.logins.missing(client, Instant::now());
         let detail = "there is no bearer token with this request";
@@ -109,15 +124,20 @@ async fn log_in(
         let problem = HttpProblem::for_operator(ReasonCode::RateLimited, limited.to_string());
         problem.retry_after(limited.seconds)
     })?;
-    match broker.keystore.authenticate(token).await? {
-        Some(identity) => {
+    match broker.keystore.authenticate(token, at).await {
+        Ok(login) => {
             broker.logins.accepted(digest);
-            Ok(identity)
+            Ok(login)
         }
-        None => {
+        Err(LoginError::Unknown) => {
             broker.logins.unknown(client, &digest, Instant::now());
             Err(invalid_token())
         }
+        Err(LoginError::Expired { operator, ended_at }) => {
+            broker.logins.expired(client, &digest, Instant::now());
+            Err(expired_token(&operator, ended_at))
+        }
+        Err(LoginError::Store(error)) => Err(error.into()),
     }
 }
 

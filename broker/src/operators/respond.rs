@@ -1,14 +1,50 @@
 //! Answers to operators, and routes that answer in their form.
 
-use actix_web::HttpResponse;
-use actix_web::web;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{Error, HttpMessage as _, HttpResponse, Resource, web};
 use serde::Serialize;
 use vouchsafe_protocol::ReasonCode;
 
+use crate::api::operators::TOKEN_EXPIRES_IN;
 use crate::problem::HttpProblem;
 
-pub(super) fn resource(path: &str) -> actix_web::Resource {
-    web::resource(path).default_service(web::to(|| async { refuse(ReasonCode::MethodNotAllowed) }))
+/// A route, whose answers also say when the token of the request ends.
+pub(super) fn resource(
+    path: &str,
+) -> Resource<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    web::resource(path)
+        .default_service(web::to(|| async { refuse(ReasonCode::MethodNotAllowed) }))
+        .wrap(from_fn(say_when_the_token_ends))
+}
+
+/// The end of the token that a request came with, noted when it was checked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TokenEnd {
+    pub(super) seconds: u64,
+}
+
+async fn say_when_the_token_ends(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let mut response = next.call(request).await?;
+    let end = response.request().extensions().get::<TokenEnd>().copied();
+    if let Some(TokenEnd { seconds }) = end {
+        let name = HeaderName::from_static(TOKEN_EXPIRES_IN);
+        response.headers_mut().insert(name, HeaderValue::from(seconds));
+    }
+    Ok(response)
 }
 
 pub(super) fn refuse(code: ReasonCode) -> Result<HttpResponse, HttpProblem> {

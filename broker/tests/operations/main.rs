@@ -27,3 +27,5 @@ mod serve;
 mod support;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod tokens;

@@ -53,6 +53,7 @@ fn a_recovered_administrator_takes_over() {
     let (printed, logged) = (text(&recovered.stdout), text(&recovered.stderr));
     assert!(recovered.status.success(), "{logged}");
     assert!(printed.contains("vouchsafe operator remove NAME --operator "), "{printed}");
+    assert!(printed.contains("token, which ends at 20"), "{printed}");
     assert!(logged.contains("keystore.administrator_recovered") && logged.contains("WARN"), "{logged}");
     assert_eq!(fs::metadata(&out).expect("written").permissions().mode() & 0o777, 0o600);
 

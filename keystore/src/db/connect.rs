@@ -120,10 +120,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "proposals", include_str!("../../migrations/0004_proposals.sql")),
     (5, "nonce floor", include_str!("../../migrations/0005_nonce_floor.sql")),
     (6, "log tree", include_str!("../../migrations/0006_log_tree.sql")),
+    (7, "token ends", include_str!("../../migrations/0007_token_ends.sql")),
 ];
 
 /// The number of the last migration.
-pub(super) const NEWEST_TABLES: i64 = 6;
+pub(super) const NEWEST_TABLES: i64 = 7;
 
 /// The tables that the migrations create.
 const TABLES: &[&str] = &[

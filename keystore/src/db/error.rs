@@ -51,7 +51,7 @@ pub enum StoreError {
         /// Its target.
         target: String,
     },
-    /// The operator was removed, or removed and added anew, since the permission was given.
+    /// The operator was removed, or removed and added anew, or the token was replaced or has ended, since the permission was given.
     #[error("the account of operator {operator:?} is not the one that was authenticated")]
     AccountGone {
         /// The operator's name.

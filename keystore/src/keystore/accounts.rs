@@ -1,11 +1,14 @@
 //! Operators and their tokens.
 
-use vouchsafe_policy::operators::{OperatorIdentity, OperatorRole};
+use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::UnixTime;
 
 use crate::db::StoreError;
 use crate::keystore::Keystore;
-use crate::registry::accounts::{Operator, OperatorError, OperatorToken};
+use crate::registry::accounts::{
+    Login, LoginError, Operator, OperatorError, OperatorToken, RotatedToken, Rotation, TokenEnd,
+    TokenLifetime,
+};
 use crate::registry::change::Actor;
 
 impl Keystore {
@@ -19,8 +22,9 @@ impl Keystore {
         name: &str,
         role: OperatorRole,
         namespaces: &[String],
+        lifetime: TokenLifetime,
     ) -> Result<OperatorToken, OperatorError> {
-        self.0.registry.add_operator(actor, name, role, namespaces).await
+        self.0.registry.add_operator(actor, name, role, namespaces, lifetime).await
     }
 
     /// Adds the administrator who adds all others: for the program that creates the keystore. The record
@@ -31,9 +35,10 @@ impl Keystore {
     pub async fn add_first_administrator(
         &self,
         name: &str,
+        lifetime: TokenLifetime,
         at: UnixTime,
     ) -> Result<OperatorToken, OperatorError> {
-        self.0.registry.add_first_administrator(name, at).await
+        self.0.registry.add_first_administrator(name, lifetime, at).await
     }
 
     /// Adds an administrator when no token of one is left: for a program on the broker's own host. The record has
@@ -44,9 +49,22 @@ impl Keystore {
     pub async fn recover_administrator(
         &self,
         name: &str,
+        lifetime: TokenLifetime,
         at: UnixTime,
     ) -> Result<OperatorToken, OperatorError> {
-        self.0.registry.recover_administrator(name, at).await
+        self.0.registry.recover_administrator(name, lifetime, at).await
+    }
+
+    /// Replaces an operator's token. Repeated with the same new token, it changes nothing and gives the same answer.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn rotate_token(
+        &self,
+        actor: Actor<'_>,
+        rotation: Rotation<'_>,
+    ) -> Result<RotatedToken, OperatorError> {
+        self.0.registry.rotate_token(actor, rotation).await
     }
 
     /// Removes an operator; the token stops working at once.
@@ -65,11 +83,19 @@ impl Keystore {
         self.0.registry.operators().await
     }
 
-    /// The operator with this token.
+    /// The end of each operator's token, for metrics: no names.
     ///
     /// # Errors
-    /// When the database fails or the row was tampered with.
-    pub async fn authenticate(&self, token: &str) -> Result<Option<OperatorIdentity>, StoreError> {
-        self.0.registry.authenticate(token).await
+    /// When the database fails or a row was tampered with.
+    pub async fn token_ends(&self) -> Result<Vec<TokenEnd>, StoreError> {
+        self.0.registry.token_ends().await
+    }
+
+    /// The operator with this token, if it has not ended at `now`.
+    ///
+    /// # Errors
+    /// [`LoginError`].
+    pub async fn authenticate(&self, token: &str, now: UnixTime) -> Result<Login, LoginError> {
+        self.0.registry.authenticate(token, now).await
     }
 }

@@ -159,8 +159,8 @@ pub struct Authority {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OperatorRecord {
-    /// The rights of the operator that was added or removed. Only with `operator.add`, `operator.recover` and
-    /// `operator.remove`.
+    /// The rights of the operator that was added or removed, or whose token was replaced. Only with `operator.add`,
+    /// `operator.recover`, `operator.remove` and `operator.rotate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<Authority>,
     /// The action, such as `secret.put`.
@@ -188,6 +188,22 @@ pub struct OperatorRecord {
     pub rows: Vec<ChangedRow>,
     /// The object of the change: a path or a name.
     pub target: String,
+    /// The ends of the token that was issued, and of the one before it. Only with `operator.add`, `operator.recover` and
+    /// `operator.rotate`; absent in records of versions whose tokens had no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenRecord>,
+}
+
+/// The ends of an operator's tokens, as in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRecord {
+    /// From when on the token is refused; absent for one that never ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<UnixTime>,
+    /// From when on the token before it is refused; absent if that ended with the change, or if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_until: Option<UnixTime>,
 }
 
 /// A signed component list that has approved an update.

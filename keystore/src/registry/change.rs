@@ -8,15 +8,16 @@
 use std::net::IpAddr;
 
 use vouchsafe_policy::SignedApproval;
-use vouchsafe_policy::operators::{OperatorAction, Permit, WHOLE_BROKER};
+use vouchsafe_policy::operators::{OperatorAction, OperatorIdentity, Permit, WHOLE_BROKER};
 use vouchsafe_protocol::{DecisionId, UnixTime};
 
+use super::accounts::login::Login;
 use super::accounts::table::require_account;
 use super::handle::Registry;
 use super::rows::RowCheck;
 use crate::db::columns;
 use crate::db::{Connection, StoreError, Tx};
-use crate::log::record::{ApprovingList, Authority, ChangedRow, LogRecord, OperatorRecord};
+use crate::log::record::{ApprovingList, Authority, ChangedRow, LogRecord, OperatorRecord, TokenRecord};
 use crate::log::{EPOCH, Leaf, LogState, append};
 use crate::primitives::random;
 
@@ -40,6 +41,8 @@ pub struct Actor<'a> {
 enum By<'a> {
     /// An operator's permit.
     Permit(&'a Permit),
+    /// A valid token: to replace it.
+    Own(&'a Login),
     /// Lists that signers of a baseline have signed: to approve one proposal for it.
     Lists(&'a SignedApproval),
     /// Being a program on the broker's own host.
@@ -51,6 +54,12 @@ impl<'a> Actor<'a> {
     #[must_use]
     pub fn permitted(permit: &'a Permit, at: UnixTime) -> Self {
         Self { operator: &permit.operator().name, by: By::Permit(permit), peer: None, at }
+    }
+
+    /// The operator who presented a token, for what every role may do with it: replace it.
+    #[must_use]
+    pub fn own(login: &'a Login, at: UnixTime) -> Self {
+        Self { operator: &login.identity().name, by: By::Own(login), peer: None, at }
     }
 
     /// The same operator, at this address: for the record, it changes no right.
@@ -77,14 +86,24 @@ impl<'a> Actor<'a> {
 
     /// The operator's rights, as in the log.
     fn authority(self) -> Option<Authority> {
-        let operator = self.permit()?.operator();
+        let operator = self.account()?;
         Some(Authority { namespaces: operator.namespaces.clone(), role: operator.role })
     }
 
-    const fn permit(self) -> Option<&'a Permit> {
+    /// The account that must still be there when the change is made.
+    const fn account(self) -> Option<&'a OperatorIdentity> {
         match self.by {
-            By::Permit(permit) => Some(permit),
+            By::Permit(permit) => Some(permit.operator()),
+            By::Own(login) => Some(login.identity()),
             By::Lists(_) | By::Host => None,
+        }
+    }
+
+    /// The operator who replaces the token in use.
+    pub(crate) const fn replacing(self) -> Option<&'a OperatorIdentity> {
+        match self.by {
+            By::Own(login) => Some(login.identity()),
+            By::Permit(_) | By::Lists(_) | By::Host => None,
         }
     }
 
@@ -109,6 +128,7 @@ impl<'a> Actor<'a> {
             By::Permit(permit) => {
                 needed(action, &target).is_some_and(|(needed, at)| permit.covers(needed, at))
             }
+            By::Own(login) => action == ROTATE && target == login.identity().name,
             By::Lists(approval) => action == APPROVE && target == approval.baseline().as_str(),
             By::Host => true,
         };
@@ -152,6 +172,7 @@ pub(crate) struct Change<'k> {
     state: LogState,
     rows: Vec<ChangedRow>,
     account: Option<Authority>,
+    token: Option<TokenRecord>,
     _turn: tokio::sync::MutexGuard<'k, ()>,
 }
 
@@ -159,15 +180,15 @@ impl Registry {
     /// Begins the change.
     ///
     /// # Errors
-    /// [`StoreError::AccountGone`] when the permission is that of an account that is not there any more.
+    /// [`StoreError::AccountGone`] when the account of the permission is not there any more, or the token has ended.
     pub(crate) async fn change<'k>(
         &'k self,
         authorized: &'k Authorized<'k>,
     ) -> Result<Change<'k>, StoreError> {
         let turn = self.turn().await;
         let (mut tx, state) = self.log.lock().await?;
-        if let Some(permit) = authorized.actor.permit() {
-            require_account(&mut tx, self.check(state.epoch), permit.operator()).await?;
+        if let Some(account) = authorized.actor.account() {
+            require_account(&mut tx, self.check(state.epoch), account, authorized.actor.at).await?;
         }
         let row = sqlx::query("UPDATE epoch SET value = value + 1 WHERE id = 1 RETURNING value")
             .fetch_optional(&mut *tx)
@@ -179,7 +200,8 @@ impl Registry {
         }
         let state = LogState { epoch, ..state };
         let rows = Vec::new();
-        Ok(Change { registry: self, tx, authorized, epoch, state, rows, account: None, _turn: turn })
+        let (account, token) = (None, None);
+        Ok(Change { registry: self, tx, authorized, epoch, state, rows, account, token, _turn: turn })
     }
 }
 
@@ -205,9 +227,14 @@ impl<'k> Change<'k> {
         self.rows.push(ChangedRow { key: key.to_owned(), removed: true, table: table.to_owned() });
     }
 
-    /// Notes the rights of the operator that is added or removed.
+    /// Notes the rights of the operator that is added or removed, or whose token is replaced.
     pub(crate) fn concerns(&mut self, account: Authority) {
         self.account = Some(account);
+    }
+
+    /// Notes the ends of the token that is issued, and of the one that it replaces.
+    pub(crate) const fn issued(&mut self, token: TokenRecord) {
+        self.token = Some(token);
     }
 
     /// Records the change as it was authorized and commits it: it is in force when this returns.
@@ -225,6 +252,7 @@ impl<'k> Change<'k> {
             peer: actor.peer,
             rows: self.rows,
             target: target.clone(),
+            token: self.token,
         };
         let log = &self.registry.log;
         let index = self.state.size();
@@ -239,6 +267,8 @@ impl<'k> Change<'k> {
     }
 }
 
+/// Replaces an operator's token.
+pub(super) const ROTATE: &str = "operator.rotate";
 /// Approves a proposed update of a baseline.
 pub(super) const APPROVE: &str = "baseline.approve";
 /// Recorded in place of an operator's name. No operator's name contains a space.

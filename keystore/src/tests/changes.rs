@@ -7,21 +7,27 @@ use crate::log::DecisionFilter;
 async fn operators_authenticate_until_they_are_removed() {
     let fixture = Fixture::new().await;
     let keystore = &fixture.keystore;
-    let root = keystore.add_operator(BY, "root", OperatorRole::Administrator, &[]).await.unwrap();
-    let bob = keystore.add_operator(BY, "bob", OperatorRole::Editor, &["prod".to_owned()]).await.unwrap();
+    let root = keystore.add_operator(BY, "root", OperatorRole::Administrator, &[], LIFETIME).await.unwrap();
+    let bob =
+        keystore.add_operator(BY, "bob", OperatorRole::Editor, &["prod".to_owned()], LIFETIME).await.unwrap();
     assert_eq!(format!("{bob:?}"), "OperatorToken([REDACTED])");
-    let found = keystore.authenticate(bob.expose()).await.unwrap().unwrap();
+    let login = keystore.authenticate(bob.expose(), NOW).await.unwrap();
+    let found = login.identity();
     assert_eq!((found.name.as_str(), found.role), ("bob", OperatorRole::Editor));
     assert_eq!(found.namespaces, ["prod"]);
     let mut forged = bob.expose().to_owned();
     forged.pop();
     for token in ["", "vouchsafe-operator.", &forged, &format!("{}x", bob.expose()), &root.expose()[..40]] {
-        assert_eq!(keystore.authenticate(token).await.unwrap(), None, "T41: {token}");
+        let refused = keystore.authenticate(token, NOW).await.unwrap_err();
+        assert!(matches!(refused, LoginError::Unknown), "T41: {token}");
     }
-    let again =
-        keystore.add_operator(BY, "bob", OperatorRole::Auditor, &["prod".to_owned()]).await.unwrap_err();
+    let again = keystore
+        .add_operator(BY, "bob", OperatorRole::Auditor, &["prod".to_owned()], LIFETIME)
+        .await
+        .unwrap_err();
     assert!(matches!(again, OperatorError::Exists { .. }));
-    let unnamed = keystore.add_operator(BY, "Bob Smith", OperatorRole::Auditor, &[]).await.unwrap_err();
+    let unnamed =
+        keystore.add_operator(BY, "Bob Smith", OperatorRole::Auditor, &[], LIFETIME).await.unwrap_err();
     assert!(matches!(unnamed, OperatorError::Name { .. }));
     for (role, namespaces, refused) in [
         (OperatorRole::Administrator, &["prod"][..], "AdministratorNamespace"),
@@ -32,13 +38,13 @@ async fn operators_authenticate_until_they_are_removed() {
         (OperatorRole::Auditor, &["Prod"], "Name { text: \"Prod\" }"),
     ] {
         let namespaces: Vec<_> = namespaces.iter().map(|name| (*name).to_owned()).collect();
-        let error = keystore.add_operator(BY, "kim", role, &namespaces).await.unwrap_err();
+        let error = keystore.add_operator(BY, "kim", role, &namespaces, LIFETIME).await.unwrap_err();
         assert_eq!(format!("{error:?}"), refused, "T41");
     }
-    keystore.add_operator(BY, "ann", OperatorRole::Auditor, &["*".to_owned()]).await.unwrap();
+    keystore.add_operator(BY, "ann", OperatorRole::Auditor, &["*".to_owned()], LIFETIME).await.unwrap();
     keystore.remove_operator(BY, "ann").await.unwrap();
     keystore.remove_operator(BY, "bob").await.unwrap();
-    assert_eq!(keystore.authenticate(bob.expose()).await.unwrap(), None);
+    assert!(matches!(keystore.authenticate(bob.expose(), NOW).await, Err(LoginError::Unknown)));
     assert!(matches!(keystore.remove_operator(BY, "bob").await, Err(OperatorError::Unknown { .. })));
     let last = keystore.remove_operator(BY, "root").await.unwrap_err();
     assert!(matches!(last, OperatorError::LastAdministrator { .. }));

@@ -183,7 +183,7 @@ async fn migrations_run_once() {
         .fetch_one(fixture.keystore.pools().readers.of(Reader::Release))
         .await
         .unwrap();
-    assert_eq!(count, 6);
+    assert_eq!(count, 7);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use vouchsafe_policy::operators::{
     operator_permits,
 };
 
-use super::{BY, Fixture, NOW, name, path};
+use super::{BY, Fixture, LIFETIME, NOW, name, path};
 use crate::db::StoreError;
 use crate::log::DecisionFilter;
 use crate::registry::accounts::OperatorError;
@@ -52,7 +52,7 @@ fn t41_every_kind_of_change_needs_its_own_permission() {
 async fn t41_a_change_without_its_permission_leaves_nothing_behind() {
     let fixture = Fixture::new().await;
     let keystore = &fixture.keystore;
-    keystore.add_operator(BY, "boss", OperatorRole::Administrator, &[]).await.unwrap();
+    keystore.add_operator(BY, "boss", OperatorRole::Administrator, &[], LIFETIME).await.unwrap();
     let epoch = keystore.epoch().await.unwrap();
     let new = "prod/q".parse().unwrap();
     for permit in [
@@ -99,8 +99,8 @@ async fn t41_the_permission_is_checked_before_anything_else() {
 /// Operator `kim`, authenticated.
 async fn kim(fixture: &Fixture, role: OperatorRole, namespaces: &[&str]) -> OperatorIdentity {
     let namespaces: Vec<_> = namespaces.iter().map(|name| (*name).to_owned()).collect();
-    let token = fixture.keystore.add_operator(BY, "kim", role, &namespaces).await.expect("added");
-    fixture.keystore.authenticate(token.expose()).await.expect("sound rows").expect("an operator")
+    let token = fixture.keystore.add_operator(BY, "kim", role, &namespaces, LIFETIME).await.expect("added");
+    fixture.keystore.authenticate(token.expose(), NOW).await.expect("an operator").identity().clone()
 }
 
 /// Every kind of change by this operator, as permitted before: why each is refused.
@@ -114,7 +114,11 @@ async fn refused_changes(fixture: &Fixture, operator: &OperatorIdentity) -> Vec<
     let (keystore, name, kind) = (&fixture.keystore, name("prod/p"), DocumentKind::Policy);
     let administrator = OperatorRole::Administrator;
     vec![
-        keystore.add_operator(by(&operators), "eve", administrator, &[]).await.unwrap_err().to_string(),
+        keystore
+            .add_operator(by(&operators), "eve", administrator, &[], LIFETIME)
+            .await
+            .unwrap_err()
+            .to_string(),
         keystore.remove_operator(by(&operators), "root").await.unwrap_err().to_string(),
         keystore.destroy_secret(by(&secrets), &path("prod/db"), None).await.unwrap_err().to_string(),
         keystore.put_document(by(&policies), kind, &name, "text").await.unwrap_err().to_string(),
@@ -128,7 +132,7 @@ async fn t41_the_permission_of_an_account_that_is_gone_changes_nothing() {
     let fixture = Fixture::new().await;
     let keystore = &fixture.keystore;
     fixture.put("prod/db", b"value").await;
-    keystore.add_operator(BY, "root", OperatorRole::Administrator, &[]).await.unwrap();
+    keystore.add_operator(BY, "root", OperatorRole::Administrator, &[], LIFETIME).await.unwrap();
     let before = kim(&fixture, OperatorRole::Administrator, &[]).await;
     // Removed; added anew within the same second, with other rights, and with the same.
     for anew in [None, Some((OperatorRole::Editor, &["prod"][..])), Some((OperatorRole::Administrator, &[]))]
@@ -173,8 +177,8 @@ async fn t42_a_change_trusts_no_account_that_was_tampered_with() {
 #[tokio::test]
 async fn t41_without_a_permission_only_the_first_operator_is_added() {
     let fixture = Fixture::new().await;
-    fixture.keystore.add_first_administrator("alice", NOW).await.unwrap();
-    let again = fixture.keystore.add_first_administrator("eve", NOW).await.unwrap_err();
+    fixture.keystore.add_first_administrator("alice", LIFETIME, NOW).await.unwrap();
+    let again = fixture.keystore.add_first_administrator("eve", LIFETIME, NOW).await.unwrap_err();
     assert!(matches!(again, OperatorError::NotFirst), "{again}");
     assert_eq!(fixture.keystore.operators().await.unwrap().len(), 1);
 }

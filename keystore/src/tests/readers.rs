@@ -9,7 +9,7 @@ use vouchsafe_policy::operators::{OperatorAction, OperatorRole, WHOLE_BROKER, au
 
 use super::record::grant;
 use super::release::{BROKER, PATH, claims, fixture, paths};
-use super::{BY, Fixture, NOW, name, path, secret};
+use super::{BY, Fixture, LIFETIME, LoginError, NOW, name, path, secret};
 use crate::db::StoreError;
 use crate::db::{Reader, Readers, Tx, empty_at_last};
 use crate::log::DecisionFilter;
@@ -26,6 +26,11 @@ async fn release(keystore: &crate::Keystore, number: u8) {
     keystore.record(grant(input.epoch(), number, number)).await.expect("recorded");
 }
 
+/// Has the form of a token, and is not one.
+fn no_token() -> String {
+    format!("vouchsafe-operator.0011223344556677.{}", "x".repeat(43))
+}
+
 #[tokio::test]
 async fn a_release_needs_no_connection_of_operators() {
     let fixture = fixture().await;
@@ -40,7 +45,7 @@ async fn a_release_needs_no_connection_of_operators() {
     let soon = Duration::from_millis(100);
     assert!(timeout(soon, keystore.decisions(&DecisionFilter::default(), None)).await.is_err());
     assert!(timeout(soon, keystore.secrets(None)).await.is_err());
-    assert!(timeout(soon, keystore.authenticate("vouchsafe-operator.0011223344556677.x")).await.is_err());
+    assert!(timeout(soon, keystore.authenticate(&no_token(), NOW)).await.is_err());
     // A release reads everything from the database, and readiness reports it.
     assert_eq!(keystore.kept(), (0, 0));
     timeout(Duration::from_secs(10), release(keystore, 1)).await.expect("operators are not waited for");
@@ -55,8 +60,12 @@ async fn a_release_needs_no_connection_of_operators() {
 async fn an_operator_who_lists_keeps_no_other_one_from_changing() {
     let fixture = fixture().await;
     let keystore = &fixture.keystore;
-    let token = keystore.add_operator(BY, "root", OperatorRole::Administrator, &[]).await.expect("added");
-    keystore.add_operator(BY, "kim", OperatorRole::Editor, &["prod".to_owned()]).await.expect("added");
+    let token =
+        keystore.add_operator(BY, "root", OperatorRole::Administrator, &[], LIFETIME).await.expect("added");
+    keystore
+        .add_operator(BY, "kim", OperatorRole::Editor, &["prod".to_owned()], LIFETIME)
+        .await
+        .expect("added");
     let mut held = Vec::new();
     for reader in [Reader::Operator, Reader::Records] {
         for _ in 0..Readers::share(reader) {
@@ -64,9 +73,9 @@ async fn an_operator_who_lists_keeps_no_other_one_from_changing() {
         }
     }
     let removed = async {
-        let root = keystore.authenticate(token.expose()).await.expect("sound rows").expect("an operator");
-        let permit =
-            authorize_operator(&root, OperatorAction::ManageOperators, WHOLE_BROKER).expect("permitted");
+        let root = keystore.authenticate(token.expose(), NOW).await.expect("an operator");
+        let permit = authorize_operator(root.identity(), OperatorAction::ManageOperators, WHOLE_BROKER)
+            .expect("permitted");
         keystore.remove_operator(Actor::permitted(&permit, NOW), "kim").await.expect("removed");
     };
     timeout(Duration::from_secs(10), removed).await.expect("no list is waited for");
@@ -115,7 +124,7 @@ async fn operators_need_no_connection_of_releases() {
     let kind = DocumentKind::Policy;
     let all = DecisionFilter::default();
     let reads = async {
-        keystore.authenticate("vouchsafe-operator.0011223344556677.x").await.expect("an answer");
+        assert!(matches!(keystore.authenticate(&no_token(), NOW).await, Err(LoginError::Unknown)));
         keystore.guardrails().await.expect("the shipped ones");
         keystore.secret(&path(PATH)).await.expect("sound rows");
         keystore.secrets(None).await.expect("sound rows");

@@ -59,8 +59,11 @@ async fn t42_no_plaintext_is_in_the_database() {
     let fixture = Fixture::new().await;
     let value = b"plaintext that must not be found";
     fixture.put("prod/db", value).await;
-    let token =
-        fixture.keystore.add_operator(BY, "bob", OperatorRole::Editor, &["prod".to_owned()]).await.unwrap();
+    let token = fixture
+        .keystore
+        .add_operator(BY, "bob", OperatorRole::Editor, &["prod".to_owned()], LIFETIME)
+        .await
+        .unwrap();
     let bytes = fixture.bytes();
     assert!(contains(&bytes, b"prod/db"), "the scan sees what is there");
     assert!(!contains(&bytes, value));

@@ -116,23 +116,33 @@ async fn t42_a_row_put_back_to_an_older_state_is_noticed() {
 #[tokio::test]
 async fn t42_a_removed_operator_cannot_be_rolled_back() {
     let fixture = Fixture::new().await;
-    let token = fixture.keystore.add_operator(BY, "bob", OperatorRole::Administrator, &[]).await.unwrap();
-    fixture.keystore.add_operator(BY, "root", OperatorRole::Administrator, &[]).await.unwrap();
+    let token =
+        fixture.keystore.add_operator(BY, "bob", OperatorRole::Administrator, &[], LIFETIME).await.unwrap();
+    fixture.keystore.add_operator(BY, "root", OperatorRole::Administrator, &[], LIFETIME).await.unwrap();
     fixture.sql("CREATE TABLE old AS SELECT * FROM operators WHERE name = 'bob'").await;
     fixture.keystore.remove_operator(BY, "bob").await.unwrap();
     fixture.sql("INSERT INTO operators SELECT * FROM old").await;
-    let error = fixture.keystore.authenticate(token.expose()).await.unwrap_err();
-    assert!(matches!(error, StoreError::RowRolledBack { table: "operators", .. }), "{error}");
+    let error = fixture.keystore.authenticate(token.expose(), NOW).await.unwrap_err();
+    assert!(
+        matches!(error, LoginError::Store(StoreError::RowRolledBack { table: "operators", .. })),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn t42_a_promoted_operator_is_noticed() {
     let fixture = Fixture::new().await;
-    let token =
-        fixture.keystore.add_operator(BY, "bob", OperatorRole::Auditor, &["prod".to_owned()]).await.unwrap();
+    let token = fixture
+        .keystore
+        .add_operator(BY, "bob", OperatorRole::Auditor, &["prod".to_owned()], LIFETIME)
+        .await
+        .unwrap();
     fixture.sql("UPDATE operators SET role = 'administrator'").await;
-    let error = fixture.keystore.authenticate(token.expose()).await.unwrap_err();
-    assert!(matches!(error, StoreError::RowTampered { table: "operators", .. }), "{error}");
+    let error = fixture.keystore.authenticate(token.expose(), NOW).await.unwrap_err();
+    assert!(
+        matches!(error, LoginError::Store(StoreError::RowTampered { table: "operators", .. })),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -192,7 +202,7 @@ async fn t42_an_edited_sealed_value_does_not_open() {
 /// A second broker, running since before the change, and the old row in table `old`.
 async fn with_another_broker(copied: &'static str) -> (Fixture, Keystore) {
     let fixture = Fixture::new().await;
-    fixture.keystore.add_operator(BY, "root", OperatorRole::Administrator, &[]).await.unwrap();
+    fixture.keystore.add_operator(BY, "root", OperatorRole::Administrator, &[], LIFETIME).await.unwrap();
     fixture.put("prod/db", b"value").await;
     let other = fixture.again().await.unwrap();
     fixture.sql(copied).await;
@@ -213,14 +223,20 @@ async fn t42_a_row_put_back_behind_the_change_of_another_broker_is_noticed() {
 #[tokio::test]
 async fn t42_an_operator_removed_by_another_broker_cannot_be_put_back() {
     let fixture = Fixture::new().await;
-    let bob =
-        fixture.keystore.add_operator(BY, "bob", OperatorRole::Editor, &["prod".to_owned()]).await.unwrap();
+    let bob = fixture
+        .keystore
+        .add_operator(BY, "bob", OperatorRole::Editor, &["prod".to_owned()], LIFETIME)
+        .await
+        .unwrap();
     let other = fixture.again().await.unwrap();
     fixture.sql("CREATE TABLE old AS SELECT * FROM operators").await;
     fixture.keystore.remove_operator(BY, "bob").await.unwrap();
     fixture.sql("INSERT INTO operators SELECT * FROM old").await;
-    let error = other.authenticate(bob.expose()).await.unwrap_err();
-    assert!(matches!(error, StoreError::RowRolledBack { table: "operators", .. }), "{error}");
+    let error = other.authenticate(bob.expose(), NOW).await.unwrap_err();
+    assert!(
+        matches!(error, LoginError::Store(StoreError::RowRolledBack { table: "operators", .. })),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -324,7 +340,7 @@ async fn t42_a_row_missing_from_a_list_is_noticed() {
     let fixture = Fixture::new().await;
     let (keystore, base) = (&fixture.keystore, name("prod/base"));
     keystore.put_document(BY, DocumentKind::Baseline, &base, "one").await.unwrap();
-    keystore.add_operator(BY, "root", OperatorRole::Administrator, &[]).await.unwrap();
+    keystore.add_operator(BY, "root", OperatorRole::Administrator, &[], LIFETIME).await.unwrap();
     fixture.put("prod/db", b"value").await;
     fixture.put("prod/other", b"value").await;
     fixture.sql("PRAGMA foreign_keys = OFF").await;
@@ -339,7 +355,9 @@ async fn t42_a_row_missing_from_a_list_is_noticed() {
     tampered(fixture.state("prod/db").await.unwrap_err(), "documents");
     tampered(keystore.secrets(None).await.unwrap_err(), "secrets");
     tampered(keystore.operators().await.unwrap_err(), "operators");
-    let error =
-        keystore.add_operator(BY, "root", OperatorRole::Auditor, &["prod".to_owned()]).await.unwrap_err();
+    let error = keystore
+        .add_operator(BY, "root", OperatorRole::Auditor, &["prod".to_owned()], LIFETIME)
+        .await
+        .unwrap_err();
     assert!(matches!(error, OperatorError::Store(StoreError::RowTampered { table: "operators", .. })));
 }

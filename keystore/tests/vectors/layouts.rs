@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
+use vouchsafe_keystore::registry::{Actor, OperatorToken, Rotation, TokenLifetime};
+use vouchsafe_policy::operators::{OperatorAction, OperatorRole, WHOLE_BROKER};
 
+use super::opened::{NOW, permit};
 use super::stored::{self, KEYRING, ROW_MACS, Stored};
 
 /// How a column is encoded in the MAC's input.
@@ -22,8 +25,12 @@ pub(crate) enum Column {
     Optional(&'static str),
     Flag(&'static str),
     Bytes(&'static str),
+    /// A text whose field is omitted if it is empty.
+    OptionalText(&'static str),
+    /// Bytes whose field is omitted if there are none.
+    OptionalBytes(&'static str),
 }
-use Column::{Bytes, Flag, Number, Optional, Text};
+use Column::{Bytes, Flag, Number, Optional, OptionalBytes, OptionalText, Text};
 
 pub(crate) struct Layout {
     pub(crate) table: &'static str,
@@ -109,6 +116,11 @@ pub(crate) const LAYOUTS: &[Layout] = &[
             Text("token_id"),
             Bytes("token_hash"),
             Number("created_at"),
+            Optional("expires_at"),
+            OptionalText("previous_id"),
+            OptionalBytes("previous_hash"),
+            Optional("previous_epoch"),
+            Optional("previous_expires_at"),
             Number("row_version"),
         ],
     },
@@ -190,6 +202,8 @@ impl Layout {
                 Number(name) => field(&number(name)),
                 Optional(name) if row.get::<i64, _>(*name) == 0 => Vec::new(),
                 Optional(name) => field(&number(name)),
+                OptionalText(name) => filled(row.get::<String, _>(*name).as_bytes()),
+                OptionalBytes(name) => filled(&row.get::<Vec<u8>, _>(*name)),
                 Flag(name) => field(&[u8::from(row.get::<bool, _>(*name))]),
             });
         }
@@ -202,6 +216,10 @@ fn field(bytes: &[u8]) -> Vec<u8> {
     [&length.to_be_bytes(), bytes].concat()
 }
 
+fn filled(bytes: &[u8]) -> Vec<u8> {
+    if bytes.is_empty() { Vec::new() } else { field(bytes) }
+}
+
 fn row_key() -> hmac::Key {
     let keyring: serde_json::Value = serde_json::from_str(&stored::read(KEYRING)).expect("JSON");
     let root = hex::decode(keyring["generations"][0]["key"].as_str().expect("a key")).expect("hex");
@@ -209,6 +227,47 @@ fn row_key() -> hmac::Key {
     let label = field(b"vouchsafe/v1 root row mac");
     Hkdf::<Sha256>::new(None, &root).expand(&label, &mut key).expect("32 bytes");
     hmac::Key::new(hmac::HMAC_SHA256, &key)
+}
+
+/// The database of the vectors is older than the ends of tokens.
+#[tokio::test]
+async fn macs_cover_the_ends_of_tokens_and_the_token_before() {
+    let (stored, key) = (Stored::with_keyring(&stored::read(KEYRING)), row_key());
+    let keystore = stored.create().await;
+    let (day, never) = (TokenLifetime::Seconds(86_400), TokenLifetime::Never);
+    keystore.add_first_administrator("alice", never, NOW).await.expect("added");
+    let operators = permit(OperatorAction::ManageOperators, WHOLE_BROKER);
+    let (by, role) = (Actor::permitted(&operators, NOW), OperatorRole::Administrator);
+    for (name, lifetime, overlap) in [("bob", day, None), ("carol", never, Some(60)), ("dave", day, Some(60))]
+    {
+        keystore.add_operator(by, name, role, &[], lifetime).await.expect("added");
+        let Some(overlap) = overlap else { continue };
+        let token = OperatorToken::generate().expect("a token").hashed();
+        let rotation = Rotation { name, token, lifetime, overlap };
+        keystore.rotate_token(by, rotation).await.expect("rotated");
+    }
+    keystore.close().await;
+    let mut connection = stored.connect().await;
+    let layout = LAYOUTS.iter().find(|layout| layout.table == "operators").expect("a layout");
+    let mut fields = Vec::new();
+    for RowMac { input, mac, .. } in layout.rows(&mut connection).await {
+        let [input, mac] = [&input, &mac].map(|text| hex::decode(text).expect("hex"));
+        assert!(hmac::verify(&key, &input, &mac).is_ok(), "{}", String::from_utf8_lossy(&input));
+        fields.push(fields_of(&input).len());
+    }
+    // Label, table and row version with 6, 7, 10 and 11 fields.
+    assert_eq!(fields, [9, 10, 13, 14]);
+}
+
+fn fields_of(mut input: &[u8]) -> Vec<&[u8]> {
+    let mut fields = Vec::new();
+    while let Some((length, rest)) = input.split_first_chunk() {
+        let length = usize::try_from(u32::from_be_bytes(*length)).expect("a length");
+        let (field, rest) = rest.split_at(length);
+        fields.push(field);
+        input = rest;
+    }
+    fields
 }
 
 #[tokio::test]

@@ -97,8 +97,11 @@ async fn secrets_identity_and_token_of_an_earlier_version_are_the_known_ones() {
     let keystore = stored.open().await;
     assert_eq!(keystore.identity().await.expect("an identity").identity(), known.identity);
     assert_eq!(released(&keystore).await, known.secrets);
-    let operator = keystore.authenticate(&known.token).await.expect("sound rows").expect("an operator");
-    assert_eq!((operator.name.as_str(), operator.namespaces), ("bob", vec!["prod".to_owned()]));
+    // It was issued before tokens had an end.
+    let login = keystore.authenticate(&known.token, UnixTime(u64::MAX)).await.expect("an operator");
+    let operator = login.identity();
+    assert_eq!((operator.name.as_str(), &operator.namespaces), ("bob", &vec!["prod".to_owned()]));
+    assert_eq!(login.ends_at(), None);
 }
 
 #[tokio::test]
@@ -126,7 +129,9 @@ async fn every_row_of_an_earlier_version_is_read() {
         assert!(states.contains(&state), "{state:?}");
     }
     let permit = permit(OperatorAction::ManageOperators, WHOLE_BROKER);
-    assert_eq!(keystore.permitted(&permit).operators().await.expect("sound rows").len(), 2);
+    let operators = keystore.permitted(&permit).operators().await.expect("sound rows");
+    assert_eq!(operators.len(), 2);
+    assert!(operators.iter().all(|operator| operator.expires_at.is_none()), "tokens had no end");
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ impl Record {
 }
 
 /// Records that the database of the vectors does not have: as written by earlier versions, without later members, those
-/// about volumes, and those with the address of the client.
+/// about volumes, those with the address of the client, and those with the ends of tokens.
 pub(crate) const EARLIER: &[&str] = &[
     r#"{"grant":{"at":1,"claims":"0101010101010101010101010101010101010101010101010101010101010101","decision":"02020202020202020202020202020202","epoch":1,"evidence":[],"instance":null,"nonce":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE","secrets":[]}}"#,
     r#"{"operator":{"action":"secret.put","at":1,"epoch":1,"id":"02020202020202020202020202020202","operator":"alice","rows":[],"target":"prod/db"}}"#,
@@ -35,6 +35,8 @@ pub(crate) const EARLIER: &[&str] = &[
     r#"{"refusal":{"at":1,"claims":null,"code":"not-granted","decision":"03030303030303030303030303030303","evidence":[],"instance":"1/2","paths":["prod/db/token"],"peer":"2001:db8::7","reasons":["prod/db/token: retired"]}}"#,
     r#"{"operator":{"action":"secret.put","at":1,"epoch":1,"id":"02020202020202020202020202020202","operator":"alice","peer":"192.0.2.7","rows":[],"target":"prod/db"}}"#,
     r#"{"volume":{"at":1800000180,"change":"promoted","changes":3,"claims":"0101010101010101010101010101010101010101010101010101010101010101","decision":"0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b","epoch":17,"evidence":[],"instance":"123456789012/4567890123456789012","nonce":"BAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ","path":"prod/db/disk","peer":"192.0.2.7","policy":"prod/disk","policy_digest":"0202020202020202020202020202020202020202020202020202020202020202","registered_at":1800000060,"state":{"current":"0808080808080808080808080808080808080808080808080808080808080808","generation":2}}}"#,
+    r#"{"operator":{"account":{"namespaces":["prod"],"role":"editor"},"action":"operator.rotate","at":1800000060,"authority":{"namespaces":[],"role":"administrator"},"epoch":18,"id":"0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c","operator":"alice","peer":"192.0.2.7","rows":[{"key":"bob","removed":false,"table":"operators"}],"target":"bob","token":{"expires_at":1807776060,"previous_until":1800003660}}}"#,
+    r#"{"operator":{"account":{"namespaces":[],"role":"administrator"},"action":"operator.add","at":1800000000,"epoch":1,"id":"0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d","operator":"init","rows":[{"key":"alice","removed":false,"table":"operators"}],"target":"alice","token":{}}}"#,
 ];
 
 fn known() -> Vec<Record> {

@@ -10,7 +10,7 @@ use vouchsafe_keystore::record::{
     Clock, EvidencePiece, GrantBinding, GrantRecord, GrantedSecret, GuardrailsRef, NewGrant, NewRefusal,
     RefusalRecord,
 };
-use vouchsafe_keystore::registry::{Actor, NewVersion};
+use vouchsafe_keystore::registry::{Actor, NewVersion, TokenLifetime};
 use vouchsafe_policy::operators::{OperatorAction as A, Permit, WHOLE_BROKER};
 use vouchsafe_protocol::{
     Bytes, DecisionId, Digest32, Nonce, ObjectName, PlaintextSecret, ReasonCode, SecretPath, Suite,
@@ -60,13 +60,18 @@ fn write(name: &str, value: &impl serde::Serialize) {
 
 /// Writes a row of every kind; returns an operator's token.
 async fn fill(keystore: &Keystore) -> String {
-    keystore.add_first_administrator("alice", NOW).await.expect("added");
+    keystore.add_first_administrator("alice", TokenLifetime::Never, NOW).await.expect("added");
     let operators = permit(A::ManageOperators, WHOLE_BROKER);
     let by = by_alice(&operators);
     let namespaces = ["prod".to_owned()];
-    let token = keystore.add_operator(by, "bob", "auditor".parse().expect("a role"), &namespaces).await;
+    let token = keystore
+        .add_operator(by, "bob", "auditor".parse().expect("a role"), &namespaces, TokenLifetime::Never)
+        .await;
     let token = token.expect("added").expose().to_owned();
-    keystore.add_operator(by, "carol", "editor".parse().expect("a role"), &namespaces).await.expect("added");
+    keystore
+        .add_operator(by, "carol", "editor".parse().expect("a role"), &namespaces, TokenLifetime::Never)
+        .await
+        .expect("added");
     keystore.remove_operator(by, "carol").await.expect("removed");
 
     let administration = permit(A::ManageGuardrails, WHOLE_BROKER);

@@ -2,7 +2,7 @@
 
 use criterion::Criterion;
 use tokio::runtime::Runtime;
-use vouchsafe_keystore::registry::{Actor, NewVersion};
+use vouchsafe_keystore::registry::{Actor, NewVersion, TokenLifetime};
 use vouchsafe_keystore::{Keyring, Keystore};
 use vouchsafe_policy::Purpose;
 use vouchsafe_policy::operators::{
@@ -21,7 +21,9 @@ pub(super) fn seal_and_unseal(c: &mut Criterion, judge: &Judge, vtpm: &Case) {
     let file = folder.path().join("vouchsafe.db");
     let keyring = Keyring::generate(NOW).expect("randomness");
     let keystore = runtime.block_on(Keystore::create(&file, keyring)).expect("a new keystore");
-    runtime.block_on(keystore.add_first_administrator("bench", NOW)).expect("an operator");
+    runtime
+        .block_on(keystore.add_first_administrator("bench", TokenLifetime::default(), NOW))
+        .expect("an operator");
     let policy = ObjectName::parse(POLICY).expect("a name");
     let (policies, secrets) = (permit(OperatorAction::ManagePolicies), permit(OperatorAction::ManageSecrets));
     let by = Actor::permitted(&policies, NOW);

@@ -17,7 +17,9 @@ use crate::api::decisions::{Decision, DecisionPage, ListDecisions, ShowDecision}
 use crate::api::documents::{Document, NewDocument, ShowDocument, StoredVersion};
 use crate::api::guardrails::{Guardrails, GuardrailsReset, GuardrailsVersion, PutGuardrails};
 use crate::api::info::Info;
-use crate::api::operators::{AddedOperator, NewOperator, Operator, RemoveOperator};
+use crate::api::operators::{
+    AddedOperator, NewOperator, Operator, RemoveOperator, RotateToken, RotatedToken,
+};
 use crate::api::policies::{CheckedPolicy, ListedPolicy, PolicyDiff, PolicyDiffRequest};
 use crate::api::proposals::{ApproveProposal, ListProposals, Proposal, RejectProposal};
 use crate::api::readiness::Readiness;
@@ -97,6 +99,7 @@ fn records() -> Vec<Call> {
         post("/v1/collateral/remove").takes::<RemoveCollateral>().gives::<CollateralStatus>(),
         get("/v1/operators").lists::<Operator>(),
         post("/v1/operators/add").takes::<NewOperator>().gives::<AddedOperator<'static>>(),
+        post("/v1/operators/rotate").takes::<RotateToken>().gives::<RotatedToken>(),
         post("/v1/operators/remove").takes::<RemoveOperator>().silent(),
     ]
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use vouchsafe_keystore::chips::{FirstSeen, Subject};
 use vouchsafe_keystore::record::{
     ApprovingList, Authority, ChangedRow, EvidenceRef, GrantBinding, GrantRecord, GrantedSecret,
-    GuardrailsRef, OperatorRecord, RefusalRecord, VolumeChange, VolumeRecord,
+    GuardrailsRef, OperatorRecord, RefusalRecord, TokenRecord, VolumeChange, VolumeRecord,
 };
 use vouchsafe_policy::Purpose;
 use vouchsafe_policy::chip::Chip;
@@ -31,7 +31,10 @@ use crate::api::decisions::{Decision, DecisionPage, ListDecisions, LogRecord, Ou
 use crate::api::documents::{Document, NewDocument, ShowDocument, StoredVersion};
 use crate::api::guardrails::{Guardrails, GuardrailsReset, GuardrailsVersion, PutGuardrails};
 use crate::api::info::Info;
-use crate::api::operators::{AddedOperator, NewOperator, Operator, OperatorRole, RemoveOperator};
+use crate::api::operators::{
+    AddedOperator, NewOperator, Operator, OperatorRole, RemoveOperator, RotateToken, RotatedToken,
+    TokenLifetime,
+};
 use crate::api::policies::{ChangedDecision, CheckedPolicy, ListedPolicy, PolicyDiff, PolicyDiffRequest};
 use crate::api::readiness::{Readiness, Reason};
 use crate::api::secrets::{
@@ -131,10 +134,23 @@ samples! {
         }).into(),
         certificates: vec![DIGEST], chips: 1, fetch: true, waiting: 1, items: items(),
     }];
-    NewOperator = OperatorRole::ALL.map(|role| Self { name: text(), role, namespaces: vec![text()] });
-    AddedOperator<'static> = [Self { name: text().into(), token: text().into() }];
+    NewOperator = OperatorRole::ALL.map(|role| Self {
+        name: text(), role, namespaces: vec![text()], expires_in: lifetime(role),
+    });
+    AddedOperator<'static> = [None, Some(AT)].map(|expires_at| Self { name: text().into(), token: text().into(), expires_at });
+    RotateToken = OperatorRole::ALL.map(|role| Self {
+        name: Some(text()),
+        token_id: "0123456789abcdef".to_owned().try_into().expect("an id"),
+        token_hash: DIGEST, expires_in: lifetime(role), overlap: 0,
+    });
+    RotatedToken = [None, Some(AT)].map(|at| Self { name: text(), expires_at: at, previous_until: at });
     RemoveOperator = [Self { name: text() }];
-    Operator = OperatorRole::ALL.map(|role| Self { name: text(), role, namespaces: vec![text()], created_at: AT });
+    Operator = OperatorRole::ALL.map(|role| {
+        let end = Some(AT).filter(|_| role != OperatorRole::Administrator);
+        Self {
+            name: text(), role, namespaces: vec![text()], created_at: AT, expires_at: end, previous_until: end,
+        }
+    });
     Info = [Self {
         version: text(), identities: vec![BROKER], suites: Suite::ALL.to_vec(), trust_anchors: DIGEST,
         extra_trust_anchors: vec![DIGEST],
@@ -244,6 +260,11 @@ fn least_evidence() -> Evidence {
     least
 }
 
+/// A limited one for some roles.
+fn lifetime(role: OperatorRole) -> TokenLifetime {
+    if role == OperatorRole::Administrator { TokenLifetime::Never } else { TokenLifetime::Seconds(3600) }
+}
+
 fn decisions() -> Vec<Decision> {
     let grants = grants().map(LogRecord::Grant);
     let refusals = [None, Some(DIGEST)].map(|claims| {
@@ -261,7 +282,7 @@ fn decisions() -> Vec<Decision> {
         })
     });
     let authority = || Authority { namespaces: vec![text()], role: OperatorRole::Editor };
-    let changes = [None, Some(())].map(|is_full| {
+    let changes = [(None, None), (Some(()), None), (Some(()), Some(AT))].map(|(is_full, end)| {
         LogRecord::Operator(OperatorRecord {
             account: is_full.map(|()| authority()),
             action: text(),
@@ -277,6 +298,7 @@ fn decisions() -> Vec<Decision> {
             peer: is_full.map(|()| PEER),
             rows: vec![ChangedRow { key: text(), removed: false, table: text() }],
             target: text(),
+            token: is_full.map(|()| TokenRecord { expires_at: end, previous_until: end }),
         })
     });
     let volumes = volume_records().map(LogRecord::Volume);

@@ -14,8 +14,10 @@ pub(super) async fn post(
     broker: Data<Broker>,
     Submission { principal, body }: Submission,
 ) -> Result<HttpResponse, HttpProblem> {
-    let NewOperator { name, role, namespaces } = body.json()?;
+    let NewOperator { name, role, namespaces, expires_in } = body.json()?;
     let permit = principal.authorize_everywhere(Act::ManageOperators)?;
-    let token = broker.keystore.add_operator(principal.by(&permit), &name, role, &namespaces).await?;
-    answer(&AddedOperator { name: name.into(), token: token.expose().into() })
+    let by = principal.by(&permit);
+    let token = broker.keystore.add_operator(by, &name, role, &namespaces, expires_in).await?;
+    let expires_at = expires_in.end(principal.at)?;
+    answer(&AddedOperator { name: name.into(), token: token.expose().into(), expires_at })
 }

@@ -102,7 +102,13 @@ async fn t34_a_stored_secret_does_not_stay_in_memory() {
     let fixture = Fixture::new().await;
     let editor = fixture
         .keystore()
-        .add_operator(by(Act::ManageOperators), "ed", OperatorRole::Editor, &["dev".to_owned()])
+        .add_operator(
+            by(Act::ManageOperators),
+            "ed",
+            OperatorRole::Editor,
+            &["dev".to_owned()],
+            TokenLifetime::default(),
+        )
         .await;
     let editor = editor.expect("added");
     for (token, chunk, expected) in [

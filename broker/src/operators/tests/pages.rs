@@ -11,7 +11,13 @@ async fn auditor_of(fixture: &Fixture, namespace: &str) -> String {
     let (name, namespaces) = (format!("auditor-{namespace}"), [namespace.to_owned()]);
     let added = fixture
         .keystore()
-        .add_operator(by(Act::ManageOperators), &name, OperatorRole::Auditor, &namespaces)
+        .add_operator(
+            by(Act::ManageOperators),
+            &name,
+            OperatorRole::Auditor,
+            &namespaces,
+            TokenLifetime::default(),
+        )
         .await;
     added.expect("added").expose().to_owned()
 }
@@ -35,7 +41,13 @@ async fn t41_an_auditor_of_a_namespace_gets_as_many_records_of_his_own_as_he_ask
         let name = format!("operator-{number}");
         fixture
             .keystore()
-            .add_operator(by(Act::ManageOperators), &name, OperatorRole::Administrator, &[])
+            .add_operator(
+                by(Act::ManageOperators),
+                &name,
+                OperatorRole::Administrator,
+                &[],
+                TokenLifetime::default(),
+            )
             .await
             .expect("added");
     }

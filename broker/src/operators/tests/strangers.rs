@@ -74,7 +74,13 @@ async fn t41_an_address_that_fails_to_log_in_is_counted_logged_and_limited() {
     let (stranger, neighbour) = (another_client(), another_client());
     let unused = fixture
         .keystore()
-        .add_operator(by(Act::ManageOperators), "ed", OperatorRole::Editor, &["dev".to_owned()])
+        .add_operator(
+            by(Act::ManageOperators),
+            "ed",
+            OperatorRole::Editor,
+            &["dev".to_owned()],
+            TokenLifetime::default(),
+        )
         .await
         .expect("added");
     // The administrator works from the address that the stranger shares.

@@ -1,6 +1,7 @@
 //! Bodies of requests: which are read at all, and how long and in how much room.
 
 use vouchsafe_keystore::StoreError;
+use vouchsafe_keystore::registry::TokenLifetime;
 use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::ReasonCode;
 
@@ -41,7 +42,11 @@ async fn t41_a_body_held_back_until_its_operator_is_removed_changes_nothing() {
         ("policies/check", r#"{"name":"prod/app","text":""}"#),
     ] {
         let role = OperatorRole::Administrator;
-        let kim = fixture.keystore().add_operator(by, "kim", role, &[]).await.expect("added");
+        let kim = fixture
+            .keystore()
+            .add_operator(by, "kim", role, &[], TokenLifetime::default())
+            .await
+            .expect("added");
         let (token, length) = (kim.expose(), body.len());
         let head = format!(
             "POST /v1/{route} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\

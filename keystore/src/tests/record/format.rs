@@ -47,6 +47,7 @@ fn records_are_canonical_json() {
         peer: Some(PEER),
         rows: vec![ChangedRow { key: "k".to_owned(), removed: false, table: "t".to_owned() }],
         target: "prod/db".to_owned(),
+        token: Some(TokenRecord { expires_at: Some(NOW), previous_until: Some(NOW) }),
     };
     granted.record.headers = VolumeHeaders::new([(path("prod/db_1/disk"), Digest32([7; 32]))]).unwrap();
     for record in [

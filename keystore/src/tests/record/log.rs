@@ -4,6 +4,7 @@ use vouchsafe_policy::operators::{OperatorAction, WHOLE_BROKER, authorize_operat
 
 use super::*;
 use crate::record::writer::REFUSALS_AN_HOUR;
+use crate::tests::LIFETIME;
 
 #[tokio::test]
 async fn evidence_is_kept_by_digest_and_once() {
@@ -75,11 +76,11 @@ async fn the_log_names_the_rights_of_operators() {
     let fixture = Fixture::new().await;
     let keystore = &fixture.keystore;
     let boss = Authority { namespaces: Vec::new(), role: OperatorRole::Administrator };
-    let alice = keystore.add_first_administrator("alice", NOW).await.unwrap();
-    let identity = keystore.authenticate(alice.expose()).await.unwrap().unwrap();
-    let permit = authorize_operator(&identity, OperatorAction::ManageOperators, WHOLE_BROKER).unwrap();
+    let alice = keystore.add_first_administrator("alice", LIFETIME, NOW).await.unwrap();
+    let login = keystore.authenticate(alice.expose(), NOW).await.unwrap();
+    let permit = authorize_operator(login.identity(), OperatorAction::ManageOperators, WHOLE_BROKER).unwrap();
     let by = crate::registry::change::Actor::permitted(&permit, NOW);
-    keystore.add_operator(by, "bob", OperatorRole::Editor, &["prod".to_owned()]).await.unwrap();
+    keystore.add_operator(by, "bob", OperatorRole::Editor, &["prod".to_owned()], LIFETIME).await.unwrap();
     keystore.remove_operator(by, "bob").await.unwrap();
     let newest = DecisionFilter { limit: Some(2), ..DecisionFilter::default() };
     let bob = Authority { namespaces: vec!["prod".to_owned()], role: OperatorRole::Editor };
