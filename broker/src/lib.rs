@@ -36,6 +36,7 @@ pub mod server;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+mod tokens;
 mod traces;
 mod tries;
 mod wants;

@@ -9,6 +9,7 @@ mod process;
 mod proposals;
 mod registry;
 mod tls;
+pub(crate) mod tokens;
 mod traces;
 mod transactions;
 
@@ -27,6 +28,7 @@ pub use listeners::ListenerMetrics;
 pub use logins::{LoginMetrics, LoginRefusal};
 pub use proposals::ProposalMetrics;
 pub use tls::TlsMetrics;
+pub use tokens::TokenMetrics;
 pub use traces::TraceMetrics;
 pub use transactions::TransactionMetrics;
 
@@ -72,6 +74,8 @@ pub struct Metrics {
     pub tls: TlsMetrics,
     /// Spans of traces.
     pub traces: TraceMetrics,
+    /// The ends of operators' tokens.
+    pub tokens: TokenMetrics,
     /// Transactions of the database, by name.
     pub transactions: TransactionMetrics,
 }
@@ -120,6 +124,7 @@ impl Metrics {
             proposals: ProposalMetrics::new(&registry)?,
             tls: TlsMetrics::new(&registry)?,
             traces: TraceMetrics::new(&registry)?,
+            tokens: TokenMetrics::new(&registry)?,
             transactions: TransactionMetrics::new(&registry)?,
             registry,
         };
@@ -159,6 +164,8 @@ const VOLUME_ACTIONS: [Action; 2] = [Action::RegisterVolume, Action::AdvanceVolu
 #[cfg(test)]
 mod tests {
     use vouchsafe_keystore::registry::BaselineState;
+    use vouchsafe_policy::operators::OperatorRole;
+    use vouchsafe_protocol::UnixTime;
     use vouchsafe_protocol::bundle::CollateralKind;
 
     use super::chips::CHIP_SUBJECTS;
@@ -171,6 +178,7 @@ mod tests {
     fn t46_labels_are_reason_codes() {
         let metrics = Metrics::new().unwrap();
         metrics.refused(ReasonCode::NotGranted);
+        metrics.tokens.observe(&[(OperatorRole::Editor, Some(UnixTime(2)))], UnixTime(1));
         let text = String::from_utf8(metrics.text().unwrap()).unwrap();
         assert!(text.contains("vouchsafe_refusals_total{code=\"not-granted\"} 1"), "{text}");
         for line in text.lines().filter(|line| line.contains('{')) {
@@ -193,6 +201,7 @@ mod tests {
                             || LoginRefusal::ALL.iter().any(|reason| reason.as_str() == value)
                     }
                     "outcome" => FETCH_OUTCOMES.contains(&value) || SPAN_OUTCOMES.contains(&value),
+                    "role" => value.parse::<OperatorRole>().is_ok(),
                     "version" => value == env!("CARGO_PKG_VERSION"),
                     "le" => value == "+Inf" || value.parse::<f64>().is_ok(),
                     _ => false,

@@ -14,7 +14,7 @@ use super::trusted_file;
 use crate::hardening::{self, Locked};
 use crate::notify::{self, State};
 use crate::server::{PreparedListeners, Servers};
-use crate::{Broker, BrokerConfig, baselines, checkpoints, health, log, reload, tls};
+use crate::{Broker, BrokerConfig, baselines, checkpoints, health, log, reload, tls, tokens};
 
 /// SIGTERM and SIGINT stop the broker after the running requests. SIGHUP reloads the configuration and the TLS
 /// certificates; the log says which changes took effect and which need a restart.
@@ -55,6 +55,7 @@ async fn serve(config: BrokerConfig, file: PathBuf) -> Result<(), Failure> {
     health::watch(&broker).await;
     baselines::watch(&broker);
     checkpoints::watch(&broker);
+    tokens::watch(&broker);
     let servers = Servers::start(&broker, listeners)?;
     let stop = servers.stop();
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
