@@ -115,6 +115,11 @@ impl Failure {
         matches!(self, Self::Refused { problem, .. } if problem.status < 500)
     }
 
+    /// Whether the broker has refused because of what it has.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused { problem, .. } if problem.code == ReasonCode::Conflict)
+    }
+
     /// Whether the broker does not know the token.
     pub(super) fn is_unknown_token(&self) -> bool {
         matches!(self, Self::Refused { problem, .. } if problem.code == ReasonCode::Unauthorized)

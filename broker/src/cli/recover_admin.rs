@@ -45,15 +45,14 @@ impl RecoverAdmin {
         let config = self.offline.load()?;
         log::start(config.log);
         let (server, ca) = (self.server(&config)?, self.ca(&config)?);
+        let now = clock::now();
+        let expires_at = self.expires_in.end(now).map_err(|error| Failure::Usage(error.to_string()))?;
         // Created first: once the account is there, its token must not be lost.
         let mut file = output::new_private(&self.out)?;
-        let now = clock::now();
         let token = self.recover(&config, now).inspect_err(|_| {
             // It is empty. If it stays, the next attempt names it.
             let _stays = fs::remove_file(&self.out);
         })?;
-        // Checked with the arguments.
-        let expires_at = self.expires_in.end(now).unwrap_or_default();
         let text = client::operator_file(&server, &ca, token.expose());
         if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
             output::note(&format!("vouchsafe: {}", Failure::file(&self.out, error)));

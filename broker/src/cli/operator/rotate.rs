@@ -137,6 +137,11 @@ impl Pending {
         if failure.is_refusal() && !self.is_left {
             // If it stays, the next attempt uses it.
             let _stays = fs::remove_file(&self.path);
+        } else if failure.is_conflict() {
+            output::note(&format!(
+                "vouchsafe: {} is left from an earlier command; if that was about another operator, remove it",
+                self.path.display()
+            ));
         } else if !failure.is_refusal() {
             output::note(&format!(
                 "vouchsafe: whether the token was replaced is not known. Repeat the command: it continues with {}",
