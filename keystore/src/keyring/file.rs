@@ -1,7 +1,7 @@
 //! The keyring's file: JSON, readable by its owner only, replaced atomically.
 //!
-//! A file that others can read, that belongs to another user, or that is a symbolic link is refused. The
-//! permissions of its folder are not checked.
+//! A file that others can read, that belongs to another user, or that is a symbolic link is refused. Root's file may be
+//! readable for its group, if this process is not root. The permissions of its folder are not checked.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -189,14 +189,21 @@ fn check_private(path: &Path, file: &File) -> Result<(), KeyringFileError> {
         return Err(KeyringFileError::NotAFile { path });
     }
     let mode = metadata.mode() & 0o777;
-    if mode & 0o077 != 0 {
+    let (uid, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if mode & forbidden(uid, user) != 0 {
         return Err(KeyringFileError::Mode { path, mode });
     }
-    let uid = metadata.uid();
-    if uid != rustix::process::geteuid().as_raw() {
+    if uid != user && uid != 0 {
         return Err(KeyringFileError::Owner { path, uid });
     }
     Ok(())
+}
+
+/// Permissions that a keyring of user `owner` must not have for a process of `user`. Kubernetes mounts a Secret for a process that is
+/// not root as a file of root, which the group of the process may read (`fsGroup`: mode 0400 becomes 0440). Who is in the group
+/// of a file of root is root's decision.
+const fn forbidden(owner: u32, user: u32) -> u32 {
+    if owner == 0 && user != 0 { 0o037 } else { 0o077 }
 }
 
 fn sync_folder(path: &Path) -> Result<(), KeyringFileError> {
@@ -284,3 +291,25 @@ impl<'de> Deserialize<'de> for KeyText {
 const MAX_FILE: usize = 64 * 1024;
 const ABSENT: &str = "; if this broker existed before, put back the keyring from its backup, without which the database \
                       cannot be read (docs/operations.md); `vouchsafe init` creates a keyring with a new broker";
+
+#[cfg(test)]
+mod tests {
+    use super::forbidden;
+
+    #[test]
+    fn only_a_file_of_root_may_be_readable_for_its_group() {
+        for (owner, user, mode, allowed) in [
+            (0, 10_001, 0o440, true),
+            (0, 10_001, 0o400, true),
+            (0, 10_001, 0o460, false),
+            (0, 10_001, 0o450, false),
+            (0, 10_001, 0o444, false),
+            (10_001, 10_001, 0o600, true),
+            (10_001, 10_001, 0o440, false),
+            (0, 0, 0o440, false),
+            (0, 0, 0o600, true),
+        ] {
+            assert_eq!(mode & forbidden(owner, user) == 0, allowed, "{mode:o} of {owner} for {user}");
+        }
+    }
+}
