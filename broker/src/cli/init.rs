@@ -12,7 +12,7 @@ use clap::Args;
 use serde::Serialize;
 use vouchsafe_keystore::registry::{OpenError, OperatorToken, TokenLifetime};
 use vouchsafe_keystore::{Keyring, Keystore};
-use vouchsafe_protocol::BrokerIdentity;
+use vouchsafe_protocol::{BrokerIdentity, UnixTime};
 use zeroize::Zeroizing;
 
 use self::created::Created;
@@ -47,6 +47,12 @@ pub(super) struct Init {
     /// CA of that certificate, PEM, for guests and operators.
     #[arg(long, value_name = "FILE", requires = "certificate")]
     ca: Option<PathBuf>,
+    /// File of the root keyring, outside of the data directory: used if it is there, or else created. The configuration names it.
+    #[arg(long, value_name = "FILE")]
+    keyring: Option<PathBuf>,
+    /// Do nothing if the directory has a broker already: for a start that may be repeated, such as that of a container.
+    #[arg(long)]
+    keep_existing: bool,
     /// Name of the first operator, an administrator.
     #[arg(long, value_name = "NAME", default_value = "admin")]
     administrator: String,
@@ -87,6 +93,13 @@ struct Listeners {
 
 impl Init {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        let database = self.data.join("keystore.db");
+        if self.keep_existing && database.exists() {
+            return output::print(&format!(
+                "There is a broker in {} already: nothing was changed.\n",
+                self.data.display()
+            ));
+        }
         let given = self.given_tls()?;
         random::warm().map_err(|error| Failure::Usage(error.to_string()))?;
         let mut created = Created::default();
@@ -95,7 +108,7 @@ impl Init {
         let (identity, token) = self.keystore(&data, &mut created)?;
         let token_file = self.token_file(&token, &mut created)?;
         let config = data.join("broker.toml");
-        created.write(&config, self.config(&data, &tls).as_bytes())?;
+        created.write(&config, self.config(&data, &tls)?.as_bytes())?;
         let operator_file = data.join("operator.toml");
         created.write(&operator_file, self.operator_file(&tls.operators, &token)?.as_bytes())?;
         let guest_folder = self.guest_folder(&data, &tls.guests, identity, &mut created)?;
@@ -191,10 +204,8 @@ impl Init {
     ) -> Result<(BrokerIdentity, OperatorToken), Failure> {
         let now = clock::now();
         let failed = |error: &dyn std::fmt::Display| Failure::file(data, error);
-        let (file, database) = (data.join("keyring.json"), data.join("keystore.db"));
-        let keyring = Keyring::generate(now).map_err(|error| failed(&error))?;
-        keyring.create(&file).map_err(|error| failed(&error))?;
-        created.file(&file);
+        let database = data.join("keystore.db");
+        let keyring = self.root_keyring(data, now, created)?;
         serve::runtime()?.block_on(async {
             let keystore = Keystore::create(&database, keyring).await;
             if !matches!(keystore, Err(OpenError::Exists { .. })) {
@@ -211,6 +222,25 @@ impl Init {
         })
     }
 
+    /// Where the root keyring is.
+    fn keyring_file(&self, data: &Path) -> Result<PathBuf, Failure> {
+        let Some(file) = &self.keyring else { return Ok(data.join("keyring.json")) };
+        std::path::absolute(file).map_err(|error| Failure::file(file, error))
+    }
+
+    /// The given keyring, or a new one.
+    fn root_keyring(&self, data: &Path, now: UnixTime, created: &mut Created) -> Result<Keyring, Failure> {
+        let file = self.keyring_file(data)?;
+        let failed = |error: &dyn std::fmt::Display| Failure::file(data, error);
+        if self.keyring.is_some() && file.try_exists().unwrap_or(true) {
+            return Keyring::load(&file).map_err(|error| failed(&error));
+        }
+        let keyring = Keyring::generate(now).map_err(|error| failed(&error))?;
+        keyring.create(&file).map_err(|error| failed(&error))?;
+        created.file(&file);
+        Ok(keyring)
+    }
+
     /// Writes the token to a separate file, for programs that cannot read an operator file.
     fn token_file(&self, token: &OperatorToken, created: &mut Created) -> Result<Option<PathBuf>, Failure> {
         let Some(path) = &self.token_file else { return Ok(None) };
@@ -218,17 +248,21 @@ impl Init {
         fs::canonicalize(path).map(Some).map_err(|error| Failure::file(path, error))
     }
 
-    fn config(&self, data: &Path, tls: &Listeners) -> String {
+    fn config(&self, data: &Path, tls: &Listeners) -> Result<String, Failure> {
+        let keyring = match &self.keyring {
+            Some(_) => format!("keyring = {:?}\n", self.keyring_file(data)?),
+            None => String::new(),
+        };
         let listener = |address, tls: &Tls| {
             format!("listen = \"{address}\"\ncertificate = {:?}\nkey = {:?}\n", tls.certificate, tls.key)
         };
-        format!(
+        Ok(format!(
             "# Written by `vouchsafe init`. Every other key and its default: config/broker.toml of the source.\n\
-             data = {data:?}\nurls = {:?}\n\n[guests]\n{}\n[operators]\n{}",
+             data = {data:?}\n{keyring}urls = {:?}\n\n[guests]\n{}\n[operators]\n{}",
             self.urls(),
             listener(self.guests, &tls.guests),
             listener(self.operators, &tls.operators),
-        )
+        ))
     }
 
     /// The URLs of the guests' listener.
@@ -283,7 +317,7 @@ fn new_tls(folder: &Path, prefix: &str, hosts: &[Host], created: &mut Created) -
 }
 
 impl Made {
-    fn human(&self, Init { administrator, hosts, .. }: &Init) -> String {
+    fn human(&self, Init { administrator, hosts, keyring, .. }: &Init) -> String {
         let Self { identity, config, guest_folder, operator_file, .. } = self;
         let unreachable = if hosts.is_empty() {
             "\nNo --host was given: its certificate and guest.toml have only an address of this machine. For VMs elsewhere,\n\
@@ -295,11 +329,12 @@ impl Made {
             "A new broker, with identity {identity}.\n\nFor VMs, to be copied to /etc/vouchsafe there:\n\n  \
              {0}/guest.toml\n  {0}/ca.pem\n\nServer, CA and token of operator {administrator}: {2}\n\nNext:\n  vouchsafe serve --config {1}\n  \
              vouchsafe secret list --operator {2}\n\n\
-             Back up the keyring, keyring.json, separately from the database: both together hold every secret, and\n\
+             Back up the keyring, {3}, separately from the database: both together hold every secret, and\n\
              without the keyring the database cannot be read.\n{unreachable}",
             guest_folder.display(),
             config.display(),
             operator_file.display(),
+            keyring.as_deref().unwrap_or(Path::new("keyring.json")).display(),
         )
     }
 }

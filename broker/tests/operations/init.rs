@@ -102,6 +102,55 @@ fn files_of_init_are_private_to_their_owner() {
 }
 
 #[test]
+fn a_keyring_elsewhere_is_made_once_and_used_again() {
+    let folder = TempDir::new().expect("a folder");
+    let keyring = folder.path().join("keyring.json");
+    let with_keyring = ["--keyring", keyring.to_str().expect("text")];
+    let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+    let printed = made(&one, &with_keyring);
+    assert!(printed.contains(&format!("Back up the keyring, {},", keyring.display())), "{printed}");
+    let key = fs::read(&keyring).expect("made");
+    made(&other, &with_keyring);
+    assert_eq!(fs::read(&keyring).expect("there"), key);
+    for made in [one, other] {
+        assert!(!made.join("data/keyring.json").exists());
+        let config = fs::read_to_string(made.join("data/broker.toml")).expect("read");
+        assert!(config.contains(&format!("keyring = {keyring:?}\n")), "{config}");
+    }
+    fs::set_permissions(&keyring, fs::Permissions::from_mode(0o644)).expect("changed");
+    let refused = init(&folder.path().join("third"), &with_keyring);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("has mode 644: others may read it"), "{}", text(&refused.stderr));
+    assert!(!folder.path().join("third/data").exists());
+}
+
+#[test]
+fn an_existing_broker_is_kept_when_asked_for() {
+    let folder = TempDir::new().expect("a folder");
+    let keep = || {
+        let mut command = vouchsafe();
+        command.arg("init").arg("--keep-existing").arg("--data").arg(folder.path().join("data"));
+        let output = command.output().expect("runs");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    assert!(keep().starts_with("A new broker, with identity "));
+    let files = || {
+        let files = below(folder.path()).into_iter().filter(|path| path.is_file());
+        files.map(|path| fs::read(path).expect("read")).collect::<Vec<_>>()
+    };
+    let before = files();
+    let data = folder.path().join("data");
+    assert_eq!(keep(), format!("There is a broker in {} already: nothing was changed.\n", data.display()));
+    assert!(before == files());
+    // Without a database it is no broker, whatever else is there.
+    fs::remove_file(data.join("keystore.db")).expect("removed");
+    let output =
+        vouchsafe().arg("init").arg("--keep-existing").arg("--data").arg(&data).output().expect("runs");
+    assert!(text(&output.stderr).contains("is not empty"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn an_invalid_host_is_a_usage_error() {
     let folder = TempDir::new().expect("a folder");
     for host in
