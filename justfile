@@ -7,9 +7,6 @@ deny_warnings := "-D warnings"
 # The two programs. Built by themselves, so that no feature that the tests ask for gets into them.
 programs := "-p vouchsafe-broker -p vouchsafe-guest-client"
 
-# The programs that are packaged.
-packaged := "--guest target/release/vouchsafe-guest --guest-initrd target/initrd/vouchsafe-guest --broker target/release/vouchsafe"
-
 # Lists the recipes.
 [private]
 default:
@@ -50,23 +47,30 @@ check: setup deny
 deny: setup
     "$(scripts/tool cargo-deny)" --log-level error --locked --workspace check --allow unused-wrapper bans licenses sources
 
-# All programs for release; the guest's is the one of target/release/vouchsafe-guest. `release packages` also makes .deb and .rpm of them in
-# target/packages, `release packages-test` also installs those in clean Debian 12 and 13, which needs root.
-release WHAT="programs": setup
+# The programs for release: target/release/vouchsafe and target/release/vouchsafe-guest.
+release: setup
     cargo build --release {{ programs }}
-    @{{ if WHAT == "programs" { "true" } else { quote(just_executable()) + " --justfile " + quote(justfile()) + " " + quote(WHAT) } }}
 
-[private]
-packages:
-    cargo build --profile initrd -p vouchsafe-guest-client --no-default-features
+# `package once` builds the tree as it is, `package test` also installs that in clean Debian 12 and 13, which needs root. `package MODE dev` is not
+# optimised, and quicker.
+# Everything that is released, in target/packages: builds the last commit twice from scratch, in two folders, and compares the digests.
+package MODE="twice" PROFILE="": (announce "package" "about 25 minutes on two cores, twice") setup
     cargo build --quiet -p vouchsafe-packaging
-    rm -rf target/packages
-    target/debug/package {{ packaged }}
+    @{{ quote(just_executable()) + " --justfile " + quote(justfile()) + " package-" + quote(MODE) + if PROFILE == "" { "" } else { " --profile " + quote(PROFILE) } }}
 
 [private]
-packages-test: packages
+package-twice *ARGS:
+    target/debug/package twice {{ ARGS }}
+
+[private]
+package-once *ARGS:
+    rm -rf target/packages target/image-base
+    target/debug/package --build --all {{ ARGS }}
+
+[private]
+package-test *ARGS: (package-once ARGS)
     # The same as another version, to upgrade to.
-    target/debug/package {{ packaged }} --format deb --fast --revision 2 --out target/packages/next
+    target/debug/package --build --format deb --fast --revision 2 --out target/packages/next {{ ARGS }}
     packaging/test target/packages target/boot
 
 # Formats the code.
@@ -83,6 +87,7 @@ load *ARGS: release
     cargo run --quiet --release -p vouchsafe-tests --bin load -- {{ ARGS }}
 
 # Kills a real broker at random points of concurrent puts and releases, and checks that nothing acknowledged is lost (release build).
+[private]
 crash *ARGS: release
     cargo run --quiet --release -p vouchsafe-tests --bin crash -- {{ ARGS }}
 

@@ -7,14 +7,13 @@ use crate::Release;
 use crate::command::text;
 use crate::description::Package;
 
-/// The page of a program in section 1: its own help, then that of each of its commands.
+/// The page of a program in section 1: its own help, then that of each of its commands, and of theirs.
 pub(crate) fn page(
     program: &Path,
     name: &str,
     package: &Package,
     release: &Release<'_>,
 ) -> anyhow::Result<String> {
-    let help = text(Command::new(program).arg("--help"))?;
     let (date, version) = (release.date("%Y-%m-%d")?, &release.version);
     let mut page = format!(
         ".TH {} 1 \"{date}\" \"vouchsafe {version}\" \"User Commands\"\n.SH NAME\n{} \\- {}\n",
@@ -22,12 +21,22 @@ pub(crate) fn page(
         escape(name),
         escape(&package.summary)
     );
+    let help = text(Command::new(program).arg("--help"))?;
     section(&mut page, "DESCRIPTION", &help);
     for command in commands(&help) {
-        let help = text(Command::new(program).args([command, "--help"]))?;
-        section(&mut page, &format!("{name} {command}").to_uppercase(), &help);
+        describe(&mut page, program, name, &[command])?;
     }
     Ok(page)
+}
+
+/// Adds a section for a command, and for each below it.
+fn describe(page: &mut String, program: &Path, name: &str, command: &[&str]) -> anyhow::Result<()> {
+    let help = text(Command::new(program).args(command).arg("--help"))?;
+    section(page, &format!("{name} {}", command.join(" ")).to_uppercase(), &help);
+    for inner in commands(&help) {
+        describe(page, program, name, &[command, &[inner]].concat())?;
+    }
+    Ok(())
 }
 
 /// Text as it is, without filling.

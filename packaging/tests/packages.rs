@@ -1,6 +1,6 @@
 //! The packages are what `packages.toml` says, in both formats. `packaging/test` installs them.
 
-#![allow(clippy::panic, reason = "a test")]
+#![allow(clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -130,6 +130,7 @@ fn packages_have_the_files_and_needs_of_their_description() {
     needs(&made);
     folders_of_configuration(&made);
     licences(&made);
+    manual_pages(&made);
 }
 
 /// Programs come with the licences of what is compiled into them, in every format.
@@ -203,6 +204,31 @@ fn needs(made: &[PathBuf]) {
         .map(|path| format!("{path}\n"))
         .collect();
     assert_eq!((conffiles.lines().count(), conffiles), (3, in_etc));
+}
+
+/// The page has a section for every command that help names, whatever its depth.
+fn manual_pages(made: &[PathBuf]) {
+    for (name, program) in [("vouchsafe", ProgramName::Broker), ("vouchsafe-guest", ProgramName::Guest)] {
+        let unpack = "dpkg-deb --fsys-tarfile \"$0\" | tar -xO ./usr/share/man/man1/$1.1.gz | zcat";
+        let deb = file(made, &format!("{name}_"), ".deb");
+        let page = output(Command::new("sh").args(["-c", unpack]).arg(deb).arg(name)).replace("\\-", "-");
+        let mut next = vec![Vec::<String>::new()];
+        let mut sections = 0;
+        while let Some(command) = next.pop() {
+            let title = format!("{name} {}", command.join(" ")).to_uppercase();
+            let title = if command.is_empty() { "DESCRIPTION".to_owned() } else { title };
+            assert!(page.contains(&format!(".SH \"{title}\"\n")), "no section {title}");
+            sections += 1;
+            let help = output(Command::new(&programs()[&program]).args(&command).arg("--help"));
+            let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+            let listed =
+                listed.take_while(|line| line.starts_with(' ')).filter(|line| !line.starts_with("   "));
+            let names =
+                listed.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+            next.extend(names.map(|inner| [command.as_slice(), &[inner.to_owned()]].concat()));
+        }
+        assert!(sections > 10, "{name}: {sections}");
+    }
 }
 
 /// What administrators edit is no part of the .deb, and is marked in the .rpm.

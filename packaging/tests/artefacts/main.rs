@@ -3,6 +3,9 @@
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 mod bills;
+mod chart;
+mod container;
+mod image;
 mod statement;
 mod twice;
 
