@@ -8,6 +8,8 @@ use vouchsafe_protocol::Checkpoint;
 use crate::backup::{BackupError, CopySummary, require_database, verify};
 use crate::db::read_only;
 use crate::keyring::Keyring;
+use crate::log::{NewestHead, StoredHead};
+use crate::registry::open::OpenError;
 
 /// Why the log is not whole.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +38,8 @@ pub enum AuditError {
     },
 }
 
-/// Verifies every record of a database, which a broker may be using, and that these checkpoints are of its log.
+/// Verifies every record of a database, which a broker may be using, and that these checkpoints, and the newest head in the
+/// file beside it if there is one, are of its log.
 ///
 /// # Errors
 /// [`AuditError`].
@@ -46,10 +49,13 @@ pub async fn audit(
     checkpoints: &[Checkpoint],
 ) -> Result<CopySummary, AuditError> {
     require_database(database).await?;
+    let mut checkpoints = checkpoints.to_vec();
+    // Before the view: the file is never ahead of the database.
+    checkpoints.extend(beside(database, keyring).map_err(BackupError::from)?);
     let mut connection = read_only(database).await.map_err(BackupError::from)?;
     // One state, also while a broker appends records.
     let mut view = connection.begin().await.map_err(BackupError::from)?;
-    let log = verify(&mut view, database, keyring, checkpoints).await?;
+    let log = verify(&mut view, database, keyring, &checkpoints).await?;
     view.rollback().await.map_err(BackupError::from)?;
     if let Some(checkpoint) = log.others.first() {
         return Err(AuditError::Rewritten { checkpoint: *checkpoint });
@@ -58,4 +64,11 @@ pub async fn audit(
         return Err(AuditError::CutOff { records: log.head.size, checkpoint: *checkpoint });
     }
     Ok(CopySummary::new(database, &log)?)
+}
+
+/// The newest head in the file beside a database.
+fn beside(database: &Path, keyring: &Keyring) -> Result<Option<Checkpoint>, OpenError> {
+    let newest = StoredHead::read(NewestHead::of(database).path())?;
+    let newest = newest.map(|newest| newest.authenticate(keyring)).transpose()?;
+    Ok(newest.and_then(|newest| newest.tree).map(|tree| tree.checkpoint()))
 }

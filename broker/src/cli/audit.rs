@@ -7,7 +7,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use vouchsafe_keystore::StoreError;
 use vouchsafe_keystore::audit::{AuditError, audit};
+use vouchsafe_keystore::backup::BackupError;
 use vouchsafe_protocol::{BrokerIdentity, Checkpoint};
 
 use super::failure::Failure;
@@ -27,7 +29,8 @@ enum AuditCommand {
     Verify(Verify),
 }
 
-/// Run this as the broker's user; the broker may be running. Exit code 1 says that the log contradicts a checkpoint.
+/// Run this as the broker's user; the broker may be running. Exit code 1 says that a record does not verify, or
+/// that the log contradicts a checkpoint or the file `keystore.head` beside the database.
 #[derive(Debug, Args)]
 struct Verify {
     #[command(flatten)]
@@ -60,6 +63,9 @@ impl Verify {
         let audited = serve::runtime()?.block_on(audit(&database, &keyring, &checkpoints));
         let log = match audited {
             Ok(log) => log,
+            Err(AuditError::Database(BackupError::Store(error @ StoreError::RowTampered { .. }))) => {
+                return Err(Failure::Contradiction(error.to_string()));
+            }
             Err(AuditError::Database(error)) => return Err(error.into()),
             Err(contradiction) => return Err(Failure::Contradiction(contradiction.to_string())),
         };

@@ -64,7 +64,7 @@ pub enum Failure {
     /// The arguments cannot be used like this.
     #[error("{0}")]
     Usage(String),
-    /// The decision log contradicts a checkpoint.
+    /// The decision log does not verify, or contradicts a checkpoint.
     #[error("{0}")]
     Contradiction(String),
     /// The configuration.

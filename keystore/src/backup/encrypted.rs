@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -39,7 +39,13 @@ pub(super) async fn back_up(
 /// Encrypts to `out`, durably, and returns the digest of what was written.
 fn encrypt(recipients: &[Recipient], plain: &mut File, out: &Path) -> Result<Vec<u8>, BackupError> {
     let failed = |source| io_error(out, source);
-    let file = OpenOptions::new().write(true).open(out).map_err(failed)?;
+    let nofollow = OFlags::NOFOLLOW.bits().cast_signed();
+    let file = OpenOptions::new().write(true).custom_flags(nofollow).open(out).map_err(failed)?;
+    // It was created empty some time ago, in a folder that may be somebody else's.
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() || metadata.len() != 0 || metadata.nlink() != 1 {
+        return Err(BackupError::Exists { path: out.to_owned() });
+    }
     let mut to = BufWriter::with_capacity(BUFFER, Hashed::new(file));
     age::encrypt(recipients, plain, &mut to)
         .map_err(|source| BackupError::Encrypt { path: out.to_owned(), source })?;

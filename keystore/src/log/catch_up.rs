@@ -1,6 +1,6 @@
 //! Catches up with changes in the log, and checks that no leaf is missing.
 
-use super::head::{EPOCH, Head, LogState, read_head};
+use super::head::{EPOCH, Head, LogState, read_first};
 use super::leaf::{LEAVES, LoggedRecord, read_leaf};
 use super::pins::Pins;
 use super::record::LogRecord;
@@ -12,7 +12,7 @@ use crate::keyring::Keyring;
 pub(super) async fn load_pins(pools: &Pools, keyring: &Keyring) -> Result<Pins, StoreError> {
     let pins = Pins::default();
     let mut tx = pools.read(Reader::Release, "load-pins").await?;
-    let state = read_head(&mut tx, keyring, Head::default()).await?;
+    let state = read_first(&mut tx, keyring).await?;
     check_count(&mut tx, state.head()).await?;
     catch_up(&mut tx, keyring, &pins, &state).await?;
     Ok(pins)

@@ -7,19 +7,35 @@ use super::leaf::LEAVES;
 use super::tree::Tree;
 use super::view::Log;
 use crate::db::columns::{bytes, stored, tampered};
-use crate::db::{Reader, StoreError};
+use crate::db::{Connection, Reader, StoreError};
 
-/// Whether the log has these leaves and then its others. It must not be shorter.
+/// Whether the log has these leaves and then its others.
 pub(crate) async fn continues(log: &Log, earlier: &Tree) -> Result<bool, StoreError> {
     let mut tx = log.pools.read(Reader::Release, "check-branch").await?;
-    let newest = read_head(&mut tx, &log.keyring, log.pins.seen()).await?.tree;
+    let newest = read_head(&mut tx, &log.keyring, &log.pins.state()).await?;
+    let continues = follows(&mut tx, earlier, &newest.tree).await?;
+    tx.rollback().await?;
+    Ok(continues)
+}
+
+/// Whether `earlier`, with the leaves that the database has after it, is `newest`, the tree of the head.
+pub(super) async fn follows(
+    connection: &mut Connection,
+    earlier: &Tree,
+    newest: &Tree,
+) -> Result<bool, StoreError> {
+    if earlier.size() == newest.size() {
+        return Ok(earlier == newest);
+    }
     let mut tree = earlier.clone();
     while tree.size() < newest.size() {
-        let rows = sqlx::query("SELECT hash FROM log_leaves WHERE idx >= $1 ORDER BY idx LIMIT $2")
-            .bind(stored(tree.size())?)
-            .bind(HASHES_AT_ONCE)
-            .fetch_all(&mut *tx)
-            .await?;
+        let rows =
+            sqlx::query("SELECT hash FROM log_leaves WHERE idx >= $1 AND idx < $2 ORDER BY idx LIMIT $3")
+                .bind(stored(tree.size())?)
+                .bind(stored(newest.size())?)
+                .bind(HASHES_AT_ONCE)
+                .fetch_all(&mut *connection)
+                .await?;
         if rows.is_empty() {
             return Err(tampered(LEAVES, &tree.size().to_string()));
         }
@@ -30,8 +46,7 @@ pub(crate) async fn continues(log: &Log, earlier: &Tree) -> Result<bool, StoreEr
             tree.push(Digest32(hash));
         }
     }
-    tx.rollback().await?;
-    Ok(tree == newest)
+    Ok(tree == *newest)
 }
 
 const HASHES_AT_ONCE: i64 = 4_096;

@@ -5,6 +5,7 @@ use sqlx::Row as _;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::hashing::Preimage;
 
+use super::continues::follows;
 use super::tree::Tree;
 use crate::db::columns::{self, stored};
 use crate::db::grants::HeadRow;
@@ -76,7 +77,7 @@ pub(crate) struct StoredState {
 pub(crate) async fn lock_head(
     connection: &mut Connection,
     keyring: &Keyring,
-    seen: Head,
+    seen: &LogState,
 ) -> Result<LogState, StoreError> {
     // An UPDATE without effect takes the lock, with the same statement on every database.
     sqlx::query("UPDATE log_head SET size = size + 0 WHERE id = 1").execute(&mut *connection).await?;
@@ -96,18 +97,28 @@ pub(crate) fn head_row(keyring: &Keyring, state: &LogState) -> Result<HeadRow, S
     })
 }
 
-/// Reads the state of the log, which must not be older than `seen`. The caller must have read `seen` before
+/// Reads the state of the log, which has to be `seen` or to continue it. The caller must have read `seen` before
 /// this view was taken.
 pub(crate) async fn read_head(
     connection: &mut Connection,
     keyring: &Keyring,
-    seen: Head,
+    seen: &LogState,
+) -> Result<LogState, StoreError> {
+    let state = read_first(&mut *connection, keyring).await?;
+    if seen.head().is_newer_than(state.head()) || !follows(connection, &seen.tree, &state.tree).await? {
+        return Err(columns::tampered(HEAD, "1"));
+    }
+    Ok(state)
+}
+
+/// Reads the state of a log of which this process has seen nothing yet.
+pub(super) async fn read_first(
+    connection: &mut Connection,
+    keyring: &Keyring,
 ) -> Result<LogState, StoreError> {
     let StoredState { head, tree } = read_stored(connection, keyring).await?;
-    match tree {
-        Some(tree) if !seen.is_newer_than(head) => Ok(LogState { epoch: head.epoch, tree }),
-        _ => Err(columns::tampered(HEAD, "1")),
-    }
+    let tree = tree.ok_or_else(|| columns::tampered(HEAD, "1"))?;
+    Ok(LogState { epoch: head.epoch, tree })
 }
 
 /// Reads the state of a log that an earlier version may have written.

@@ -41,9 +41,9 @@ impl Log {
     pub(crate) async fn view(&self, reader: Reader) -> Result<View, StoreError> {
         #[cfg(test)]
         self.views.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let seen = self.pins.seen();
+        let seen = self.pins.state();
         let mut tx = self.pools.read(reader, "view").await?;
-        let state = read_head(&mut tx, &self.keyring, seen).await?;
+        let state = read_head(&mut tx, &self.keyring, &seen).await?;
         catch_up(&mut tx, &self.keyring, &self.pins, &state).await?;
         Ok(View { tx, epoch: state.epoch })
     }
@@ -52,7 +52,7 @@ impl Log {
     pub(crate) async fn lock(&self) -> Result<(Tx<'static>, LogState), StoreError> {
         let mut tx = self.pools.write("change").await?;
         // The head first: it is the lock that changes and grants share.
-        let state = lock_head(&mut tx, &self.keyring, self.pins.seen()).await?;
+        let state = lock_head(&mut tx, &self.keyring, &self.pins.state()).await?;
         catch_up(&mut tx, &self.keyring, &self.pins, &state).await?;
         Ok((tx, state))
     }

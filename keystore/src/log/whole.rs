@@ -1,5 +1,7 @@
 //! Reading the whole log: every leaf is there and authentic, and the tree over all of them is that of the head.
 
+use std::cmp::Reverse;
+
 use vouchsafe_protocol::{Checkpoint, Digest32, UnixTime};
 
 use super::catch_up::check_count;
@@ -37,7 +39,8 @@ pub(crate) async fn verify_log(
     let StoredState { head, tree: of_head } = read_stored(connection, keyring).await?;
     check_count(connection, head).await?;
     let (mut tree, mut newest_at) = (Tree::default(), None);
-    let mut others = contradicted(checkpoints, &tree);
+    let mut checkpoints = BySize::new(checkpoints);
+    let mut others = checkpoints.contradicted(&tree);
     while tree.size() < head.size {
         let rows = sqlx::query("SELECT * FROM log_leaves WHERE idx >= $1 ORDER BY idx LIMIT $2")
             .bind(stored(tree.size())?)
@@ -54,7 +57,7 @@ pub(crate) async fn verify_log(
             }
             newest_at = Some(leaf.record.at());
             tree.push(leaf.hash);
-            others.extend(contradicted(checkpoints, &tree));
+            others.extend(checkpoints.contradicted(&tree));
         }
     }
     match of_head {
@@ -63,10 +66,26 @@ pub(crate) async fn verify_log(
     }
 }
 
-/// The checkpoints of the same size with another root.
-fn contradicted(checkpoints: &[Checkpoint], tree: &Tree) -> Vec<Checkpoint> {
-    let of_size = checkpoints.iter().filter(|checkpoint| checkpoint.size == tree.size());
-    of_size.filter(|checkpoint| checkpoint.root != tree.root()).copied().collect()
+/// Checkpoints that the log has not reached yet, the smallest last.
+struct BySize(Vec<Checkpoint>);
+
+impl BySize {
+    fn new(checkpoints: &[Checkpoint]) -> Self {
+        let mut sorted = checkpoints.to_vec();
+        sorted.sort_unstable_by_key(|checkpoint| Reverse(checkpoint.size));
+        Self(sorted)
+    }
+
+    /// Takes those of the tree's size; returns the ones with another root.
+    fn contradicted(&mut self, tree: &Tree) -> Vec<Checkpoint> {
+        let mut contradicted = Vec::new();
+        while let Some(checkpoint) = self.0.pop_if(|checkpoint| checkpoint.size <= tree.size()) {
+            if checkpoint.root != tree.root() {
+                contradicted.push(checkpoint);
+            }
+        }
+        contradicted
+    }
 }
 
 const LEAVES_AT_ONCE: i64 = 512;

@@ -167,7 +167,7 @@ impl Batches {
         batch: &[NewRefusal],
     ) -> Result<(), StoreError> {
         let mut tx = self.log.pools.write_on(connection, "refusals").await?;
-        let state = lock_head(&mut tx, &self.log.keyring, self.log.pins.seen()).await?;
+        let state = lock_head(&mut tx, &self.log.keyring, &self.log.pins.state()).await?;
         let mut leaves = Vec::with_capacity(batch.len());
         for (refusal, index) in batch.iter().zip(state.size()..) {
             leaves.push(Leaf::new(&self.log.keyring, index, &LogRecord::Refusal(refusal.record.clone()))?);

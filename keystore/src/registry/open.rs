@@ -158,7 +158,7 @@ impl Registry {
         })?;
         let pools = connect(path, Some(lock(path)?)).await.map_err(StoreError::from)?;
         initialise(&pools, &keyring).await?;
-        let registry = Self::with_pools(path, pools, keyring).await?;
+        let registry = Self::with_pools(path, pools, keyring, true).await?;
         registry.newest.write(registry.keyring(), &registry.log.pins.state())?;
         Ok(registry)
     }
@@ -185,30 +185,39 @@ impl Registry {
         // Before the database's own head: another process may write both meanwhile.
         let newest = StoredHead::read(NewestHead::of(path).path())?;
         let pools = connect(path, lock).await.map_err(StoreError::from)?;
-        let registry = Self::with_pools(path, pools, keyring).await?;
-        registry.check_newest_head(path, newest).await?;
+        let newest = newest.map(|newest| newest.authenticate(&keyring)).transpose();
+        let has_tree = matches!(&newest, Ok(Some(StoredState { tree: Some(_), .. })));
+        let registry = Self::with_pools(path, pools, keyring, has_tree).await?;
+        registry.check_newest_head(path, newest?).await?;
         Ok(registry)
     }
 
     /// A copy that only this process knows, without comparing it with the newest head that is known.
     pub(crate) async fn open_copy(path: &Path, keyring: Keyring) -> Result<Self, OpenError> {
         let pools = connect(path, None).await.map_err(StoreError::from)?;
-        Self::with_pools(path, pools, keyring).await
+        Self::with_pools(path, pools, keyring, false).await
     }
 
-    async fn with_pools(path: &Path, pools: Pools, keyring: Keyring) -> Result<Self, OpenError> {
+    /// `has_tree`: this version, which keeps the tree in the head, is known to have had the keystore.
+    async fn with_pools(
+        path: &Path,
+        pools: Pools,
+        keyring: Keyring,
+        has_tree: bool,
+    ) -> Result<Self, OpenError> {
         let mut tx = pools.read(Reader::Release, "check-keyring").await?;
         check_keyring(path, &mut tx, &keyring).await?;
         tx.rollback().await?;
-        add_tree(&pools, &keyring).await?;
+        if !has_tree {
+            add_tree(&pools, &keyring).await?;
+        }
         let log = Log::open(pools, keyring).await?;
         chips::check_count(&log.pools, &log.keyring).await?;
         Ok(Self::new(log, NewestHead::of(path)))
     }
 
     /// Compares the log with the newest head in the file, which a keystore of an earlier version does not have yet.
-    async fn check_newest_head(&self, path: &Path, newest: Option<StoredHead>) -> Result<(), OpenError> {
-        let newest = newest.map(|newest| newest.authenticate(self.keyring())).transpose()?;
+    async fn check_newest_head(&self, path: &Path, newest: Option<StoredState>) -> Result<(), OpenError> {
         if let Some(newest) = &newest {
             self.check_continues(path, newest).await?;
         }

@@ -111,3 +111,30 @@ async fn t42_leaves_that_are_not_those_of_the_tree_are_not_copied() {
         "{refused}"
     );
 }
+
+#[tokio::test]
+async fn t58_a_running_broker_does_not_adopt_a_longer_branch() {
+    const SWAP: &str = "DELETE FROM log_leaves; INSERT INTO log_leaves SELECT * FROM left.log_leaves; \
+         UPDATE log_head SET (size, generation, mac, tree) = (SELECT size, generation, mac, tree FROM left.log_head); \
+         UPDATE epoch SET value = (SELECT value FROM left.epoch)";
+    for grants in [false, true] {
+        let fixture = Fixture::branched().await;
+        let fixture = Fixture { keystore: fixture.again().await.unwrap(), folder: fixture.folder };
+        let seen = fixture.keystore.checkpoint();
+        let attach = format!("ATTACH '{}' AS left", fixture.beside("left.db").display());
+        fixture.run(&attach).await;
+        for statement in SWAP.split("; ") {
+            fixture.run(statement).await;
+        }
+        let noticed = if grants {
+            fixture.keystore.record(record::grant(10, 1, 1)).await.unwrap_err().to_string()
+        } else {
+            fixture.keystore.epoch().await.unwrap_err().to_string()
+        };
+        assert!(noticed.contains("log_head") || grants, "{noticed}");
+        assert_eq!(fixture.keystore.checkpoint(), seen, "{noticed}");
+        assert!(fixture.keystore.registry().write_newest_head());
+        let noticed = fixture.again().await.unwrap_err();
+        assert!(matches!(noticed, OpenError::OtherBranch { .. }), "{noticed}");
+    }
+}

@@ -49,6 +49,8 @@ impl Stored {
             run(&mut connection, format!("DELETE FROM {table}")).await;
         }
         run(&mut connection, read(DATABASE)).await;
+        // The file of the keystore whose tables these are; earlier versions wrote none.
+        fs::remove_file(stored.path().with_extension("head")).expect("removed");
         connection.close().await.expect("closed");
         stored
     }

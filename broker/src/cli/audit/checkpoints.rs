@@ -28,7 +28,7 @@ pub(super) fn read(file: &Path, broker: &BrokerIdentity) -> Result<Vec<Checkpoin
 }
 
 fn parse(text: &str, broker: &BrokerIdentity) -> Result<Vec<Checkpoint>, String> {
-    if !text.trim_start().starts_with('{') {
+    if text.starts_with("vouchsafe/") {
         return Checkpoint::open(text, broker)
             .map(|checkpoint| vec![checkpoint])
             .map_err(|error| error.to_string());
@@ -64,12 +64,17 @@ mod tests {
                 .to_string()
         };
         assert_eq!(parse(&at(3).sign(&key), &broker), Ok(vec![at(3)]));
-        let log = format!("{}\n{{\"event\":\"broker.listening\"}}\nno JSON\n{}\n", line(1), line(2));
+        let log = format!(
+            "Starting vouchsafe.service...\n{}\n{{\"event\":\"broker.listening\"}}\nno JSON\n{}\n",
+            line(1),
+            line(2)
+        );
         assert_eq!(parse(&log, &broker), Ok(vec![at(1), at(2)]));
         let none = parse("{\"event\":\"broker.listening\"}\n", &broker).unwrap_err();
         assert_eq!(none, "no line of it is a log.checkpoint");
         let edited = parse(&format!("{}\n{}\n", line(1), line(2).replace("\\n2\\n", "\\n3\\n")), &broker);
         assert!(edited.unwrap_err().starts_with("line 2: the checkpoint has no valid signature of ed25519:"));
-        assert!(parse("", &broker).unwrap_err().starts_with("not a checkpoint"));
+        assert!(parse("vouchsafe/", &broker).unwrap_err().starts_with("not a checkpoint"));
+        assert_eq!(parse("", &broker).unwrap_err(), none);
     }
 }

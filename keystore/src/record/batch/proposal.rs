@@ -40,7 +40,7 @@ impl Batches {
         new: &NewProposal,
     ) -> Result<Result<ProposalState, RecordError>, StoreError> {
         let mut tx = self.log.pools.write_on(connection, "proposal").await?;
-        let state = lock_head(&mut tx, &self.log.keyring, self.log.pins.seen()).await?;
+        let state = lock_head(&mut tx, &self.log.keyring, &self.log.pins.state()).await?;
         if new.epoch != state.epoch {
             tx.rollback().await?;
             return Ok(Err(RecordError::EpochMoved { epoch: state.epoch }));

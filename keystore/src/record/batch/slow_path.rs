@@ -32,7 +32,7 @@ impl Batches {
         batch: &[Pending],
     ) -> Result<Vec<Result<u64, RecordError>>, StoreError> {
         let mut tx = self.log.pools.write_on(connection, "grants-slow").await?;
-        let state = lock_head(&mut tx, &self.log.keyring, self.log.pins.seen()).await?;
+        let state = lock_head(&mut tx, &self.log.keyring, &self.log.pins.state()).await?;
         let mut steps = self.look_up(&mut tx, state.head(), batch).await?;
         let results = batch.iter().map(|pending| self.take(&mut steps, pending));
         let results = results.collect::<Result<Vec<_>, _>>()?;

@@ -49,7 +49,7 @@ impl Batches {
         new: &NewVolume,
     ) -> Result<Result<VolumeState, RecordError>, StoreError> {
         let mut tx = self.log.pools.write_on(connection, "volume").await?;
-        let state = lock_head(&mut tx, &self.log.keyring, self.log.pins.seen()).await?;
+        let state = lock_head(&mut tx, &self.log.keyring, &self.log.pins.state()).await?;
         match self.decide(&mut tx, state.epoch, new).await? {
             Decided::Record(record) => self.append_volume(tx, state, new, *record).await.map(Ok),
             Decided::Unchanged(result) => {
