@@ -12,6 +12,7 @@ pub mod decisions;
 pub mod documents;
 pub mod guardrails;
 pub mod info;
+pub mod keyring;
 pub mod operators;
 pub mod policies;
 pub mod proposals;

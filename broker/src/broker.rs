@@ -14,7 +14,7 @@ use vouchsafe_attestation::collateral::Loaded;
 use vouchsafe_attestation::{TrustAnchors, VerifyCache};
 use vouchsafe_keystore::registry::OpenError;
 use vouchsafe_keystore::{Keystore, RandomError, StoreError};
-use vouchsafe_protocol::challenge::{ChallengeError, ChallengeKey};
+use vouchsafe_protocol::challenge::ChallengeError;
 use vouchsafe_protocol::{BrokerIdentity, Challenge, IdentityKey, Nonce, ReasonCode, UnixTime};
 use vouchsafe_system::trusted_file::{self, Others, TrustedFileError};
 
@@ -64,7 +64,6 @@ pub struct Broker {
     pub(crate) traces: Option<Arc<Traces>>,
     pub(crate) clock: ClockWatch,
     pub(crate) runtime: tokio::runtime::Handle,
-    challenge_keys: Vec<ChallengeKey>,
     collateral: CollateralService,
 }
 
@@ -142,7 +141,6 @@ impl Broker {
         check_modes(&config)?;
         let anchors = trust_anchors(&config)?;
         let keyring = config.keyring().load()?;
-        let challenge_keys = keyring.challenge_keys();
         let keystore = Keystore::open(&config.database(), keyring).await?;
         let identity = Arc::new(keystore.identity().await?);
         let (limits, metrics) = (config.limits, Metrics::new()?);
@@ -176,7 +174,6 @@ impl Broker {
             metrics,
             clock: ClockWatch::start(),
             runtime: tokio::runtime::Handle::current(),
-            challenge_keys,
             collateral,
             keystore,
             config: ArcSwap::from_pointee(config),
@@ -224,15 +221,14 @@ impl Broker {
     /// A new challenge.
     pub(crate) fn issue(&self, now: UnixTime) -> Result<Challenge, RandomError> {
         let nonce = crate::random::nonce()?;
-        // The primary key is the first of the list, which every keyring has.
-        let key = self.challenge_keys.first().ok_or(RandomError)?;
+        let key = self.keystore.keyring().challenge_key();
         Ok(key.issue(nonce, now, self.config().challenge_ttl.as_secs()))
     }
 
     /// The nonce of a challenge of this broker or of a replica, under any key of the keyring.
     pub(crate) fn check(&self, challenge: &Challenge, now: UnixTime) -> Result<Nonce, ChallengeError> {
         let mut verdict = Err(ChallengeError::NotIssuedHere);
-        for key in &self.challenge_keys {
+        for key in self.keystore.keyring().challenge_keys() {
             verdict = key.check(challenge, now);
             if verdict != Err(ChallengeError::NotIssuedHere) {
                 break;
@@ -245,6 +241,11 @@ impl Broker {
             }
             _ => verdict,
         }
+    }
+
+    /// Updates the metrics of the keyring.
+    pub(crate) fn observe_keyring(&self) {
+        self.metrics.keyring.observe(&self.keystore.keyring().generations(), clock::now());
     }
 
     pub(crate) fn collateral(&self) -> arc_swap::Guard<Arc<Loaded>> {

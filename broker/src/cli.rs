@@ -18,6 +18,7 @@ mod failure;
 mod guardrails;
 mod init;
 mod judge;
+mod keyring;
 mod offline;
 mod online;
 mod operator;
@@ -78,6 +79,8 @@ enum Command {
     Collateral(collateral::CollateralCommand),
     /// Add, list and remove operators, and replace their tokens.
     Operator(operator::OperatorCommand),
+    /// Rotate the root keyring while the broker serves.
+    Keyring(keyring::KeyringCommand),
     /// Add an administrator offline, when every administrator's token is lost.
     RecoverAdmin(recover_admin::RecoverAdmin),
     /// Copy the database while the broker serves, and verify the copy.
@@ -132,6 +135,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Explain(command) => command.run(json),
         Command::Collateral(command) => command.run(json),
         Command::Operator(command) => command.run(json),
+        Command::Keyring(command) => command.run(json),
         Command::RecoverAdmin(command) => command.run(json),
         Command::Backup(command) => command.run(json),
         Command::Audit(command) => command.run(json),

@@ -49,10 +49,11 @@ fn pause(broker: &Weak<Broker>) -> Option<Duration> {
     broker.upgrade().map(|broker| broker.config().limits.probe)
 }
 
-/// Takes the database's writer for one commit; nothing else here does. Also updates the collateral metrics:
-/// they are computed here, and not for each request of the metrics.
+/// Takes the database's writer for one commit; nothing else here does. Also updates the metrics of the
+/// keyring and of collateral: these are computed here, and not for each request of the metrics.
 pub(crate) async fn probe(broker: &Arc<Broker>) {
     let mut reasons = Vec::new();
+    broker.observe_keyring();
     let crls = observe_collateral(broker).await;
     if free_mib(broker).is_some_and(|free| free < broker.config().limits.free_disk) {
         reasons.push(Reason::DiskAlmostFull);

@@ -1,7 +1,7 @@
 //! Where the root keyring is kept: in a file of the broker's user, or in a credential of the service manager.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -28,6 +28,15 @@ pub enum KeyringHomeError {
     /// The credential.
     #[error("the root keyring is a credential: {0}")]
     Credential(#[from] CredentialError),
+    /// The broker cannot change a credential.
+    #[error(
+        "the root keyring is the credential {name}, which the broker cannot change: change its file with `--file`, make the \
+         credential of it again, and restart the broker (docs/operations.md)"
+    )]
+    NotAFile {
+        /// The credential.
+        name: CredentialName,
+    },
 }
 
 impl KeyringHome {
@@ -42,6 +51,17 @@ impl KeyringHome {
                 let (path, file) = credentials::open(name)?;
                 Ok(Keyring::read(&path, &file)?)
             }
+        }
+    }
+
+    /// The file, for changing it.
+    ///
+    /// # Errors
+    /// [`KeyringHomeError::NotAFile`]: a credential cannot be written.
+    pub fn file(&self) -> Result<&Path, KeyringHomeError> {
+        match self {
+            Self::File(path) => Ok(path),
+            Self::Credential(name) => Err(KeyringHomeError::NotAFile { name: name.clone() }),
         }
     }
 

@@ -3,6 +3,7 @@
 mod baselines;
 mod chips;
 mod collateral;
+mod keyring;
 mod listeners;
 mod logins;
 mod process;
@@ -23,6 +24,7 @@ use registry::{DURATIONS, registered};
 pub use baselines::BaselineMetrics;
 pub use chips::ChipMetrics;
 pub use collateral::CollateralMetrics;
+pub use keyring::KeyringMetrics;
 pub(crate) use listeners::LISTENERS;
 pub use listeners::ListenerMetrics;
 pub use logins::{LoginMetrics, LoginRefusal};
@@ -66,6 +68,8 @@ pub struct Metrics {
     pub listeners: ListenerMetrics,
     /// Of collateral and its fetches.
     pub collateral: CollateralMetrics,
+    /// Of the root keyring.
+    pub keyring: KeyringMetrics,
     /// Baselines by state.
     pub baselines: BaselineMetrics,
     /// Proposals for baselines.
@@ -120,6 +124,7 @@ impl Metrics {
             ready: gauge("vouchsafe_ready", "1 while the broker is ready, by the last probe")?,
             listeners: ListenerMetrics::new(&registry)?,
             collateral: CollateralMetrics::new(&registry)?,
+            keyring: KeyringMetrics::new(&registry)?,
             baselines: BaselineMetrics::new(&registry)?,
             proposals: ProposalMetrics::new(&registry)?,
             tls: TlsMetrics::new(&registry)?,

@@ -1,5 +1,5 @@
 //! The operators' listener: secrets, policies, baselines and proposals for them, guardrails, decisions, chips, volumes, collateral,
-//! operators.
+//! operators, the keyring.
 //!
 //! Every handler except health and metrics takes a `Principal`, which can only be made from a valid token,
 //! and asks it for a `Permit` before anything is read or written. Objects are named in the query or in the
@@ -12,6 +12,7 @@ mod collateral;
 mod decisions;
 mod failure;
 mod guardrails;
+mod keyring;
 pub(crate) mod logins;
 mod metrics;
 mod policies;
@@ -50,6 +51,7 @@ pub fn configure(_: &Broker, app: &mut ServiceConfig) {
         routes(app);
     }
     collateral::configure(app);
+    keyring::configure(app);
     app.service(resource("/metrics").route(web::get().to(metrics::get)))
         .service(resource("/livez").route(web::get().to(health::livez)))
         .service(resource("/readyz").route(web::get().to(health::readyz)))

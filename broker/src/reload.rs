@@ -1,12 +1,17 @@
-//! SIGHUP: reloads certificates, and the settings that a running broker can change.
+//! SIGHUP: reloads certificates, the settings that a running broker can change, and the keyring.
 //!
-//! If one file cannot be used, nothing is changed, and the log says which file and why.
+//! If the configuration or a certificate cannot be used, neither is changed, and the log says which file and why. The keyring is
+//! taken by itself.
 
 use std::path::Path;
 
+use vouchsafe_keystore::rotation::RotationError;
+
 use crate::broker::Broker;
+use crate::clock;
 use crate::config::reload::Reloaded;
 use crate::config::{BrokerConfig, ConfigError};
+use crate::keyring_home::KeyringHomeError;
 use crate::server::Certificates;
 use crate::tls::{self, TlsError};
 
@@ -21,8 +26,19 @@ pub(crate) enum ReloadError {
     Tls(#[from] TlsError),
 }
 
-/// Reads the configuration and the certificates again, and logs the result.
-pub(crate) fn reload(file: &Path, broker: &Broker, certificates: &Certificates) {
+/// Why the keyring was not taken.
+#[derive(Debug, thiserror::Error)]
+enum KeyringReloadError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Home(#[from] KeyringHomeError),
+    /// It is not a later one of this keystore.
+    #[error(transparent)]
+    Rotation(#[from] RotationError),
+}
+
+/// Reads everything again, and logs the result.
+pub(crate) async fn reload(file: &Path, broker: &Broker, certificates: &Certificates) {
     match take(file, broker, certificates) {
         Ok((changed, restart)) => {
             tls::watch::observe(broker, certificates, true);
@@ -41,6 +57,31 @@ pub(crate) fn reload(file: &Path, broker: &Broker, certificates: &Certificates) 
             );
         }
     }
+    reload_keyring(broker).await;
+}
+
+/// Reads the keyring again, and logs the result.
+pub(crate) async fn reload_keyring(broker: &Broker) {
+    match take_keyring(broker).await {
+        Ok(false) => {}
+        Ok(true) => {
+            broker.observe_keyring();
+            tracing::info!(event = "keyring.taken", generations = numbers(broker).join(" "));
+        }
+        Err(error) => {
+            tracing::error!(event = "keyring.not_taken", %error, "the keyring stays as it was");
+        }
+    }
+}
+
+/// Whether it was changed.
+async fn take_keyring(broker: &Broker) -> Result<bool, KeyringReloadError> {
+    let keyring = broker.config().keyring().load()?;
+    Ok(broker.keystore.take_keyring(&keyring, clock::now()).await?)
+}
+
+fn numbers(broker: &Broker) -> Vec<String> {
+    broker.keystore.keyring().generations().iter().map(|found| found.id.to_string()).collect()
 }
 
 type Keys = Vec<&'static str>;

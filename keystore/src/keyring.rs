@@ -5,8 +5,11 @@
 //! which [`mod@file`] therefore keeps private.
 
 use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::hmac;
+use subtle::ConstantTimeEq as _;
 use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::challenge::ChallengeKey;
 use vouchsafe_protocol::hashing::Preimage;
@@ -31,7 +34,7 @@ pub enum GenerationState {
     Retired,
 }
 
-/// Why a list of generations is not a valid keyring.
+/// Why a list of generations is not a valid keyring, or cannot be changed like this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyringError {
     /// There must be exactly one primary generation.
@@ -55,6 +58,26 @@ pub enum KeyringError {
         /// Its number.
         id: GenerationId,
     },
+    /// It is not in the keyring.
+    #[error("generation {id} is not in the keyring")]
+    NotThere {
+        /// The number.
+        id: GenerationId,
+    },
+    /// The primary generation cannot be removed.
+    #[error("generation {id} is the primary one, which is in use: promote another one first")]
+    IsPrimary {
+        /// Its number.
+        id: GenerationId,
+    },
+    /// Another root key has this number.
+    #[error(
+        "generation {id} has another root key than in the keyring in use: it is the keyring of another broker"
+    )]
+    OtherKey {
+        /// The number.
+        id: GenerationId,
+    },
     /// No generation number is left.
     #[error("the keyring has run out of generation numbers")]
     Exhausted,
@@ -64,16 +87,42 @@ pub enum KeyringError {
 }
 
 /// All generations, with the keys derived from each.
-pub struct Keyring(Vec<Generation>);
+///
+/// A keystore that is open uses it through one shared handle. Rotation replaces its generations while they are
+/// in use: whoever needs several keys of one generation takes that generation once.
+pub struct Keyring(RwLock<Arc<[Member]>>);
 
+/// A generation, and how it may be used.
+#[derive(Clone)]
+pub(crate) struct Member {
+    pub(crate) state: GenerationState,
+    /// Since when it only opens.
+    pub(crate) retired_at: Option<UnixTime>,
+    pub(crate) generation: Arc<Generation>,
+}
+
+/// The keys of a generation. They are erased when nothing uses them any more.
 pub(crate) struct Generation {
     pub(crate) id: GenerationId,
-    pub(crate) state: GenerationState,
     pub(crate) created_at: UnixTime,
     pub(crate) root: RootKey,
     sealing: SealingKey,
     identity: IdentitySealingKey,
     row: RowMacKey,
+    challenge: ChallengeKey,
+}
+
+/// What is known about a generation, without its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GenerationSummary {
+    /// Its number.
+    pub id: GenerationId,
+    /// Its use.
+    pub state: GenerationState,
+    /// When it was made.
+    pub created_at: UnixTime,
+    /// Since when it only opens, if it does and that is known.
+    pub retired_at: Option<UnixTime>,
 }
 
 impl Keyring {
@@ -82,84 +131,134 @@ impl Keyring {
     /// # Errors
     /// When the system provides no randomness.
     pub fn generate(now: UnixTime) -> Result<Self, RandomError> {
-        Ok(Self(vec![Generation::new(1, GenerationState::Primary, now, RootKey(random()?))]))
+        let first = Member::new(GenerationState::Primary, Generation::new(1, now, RootKey(random()?)));
+        Ok(Self::of(vec![first]))
     }
 
-    pub(crate) fn from_generations(generations: Vec<Generation>) -> Result<Self, KeyringError> {
-        for (index, generation) in generations.iter().enumerate() {
-            if generations.iter().take(index).any(|other| other.id == generation.id) {
+    pub(crate) fn from_members(members: Vec<Member>) -> Result<Self, KeyringError> {
+        for (index, Member { generation, .. }) in members.iter().enumerate() {
+            if members.iter().take(index).any(|other| other.generation.id == generation.id) {
                 return Err(KeyringError::Duplicate { id: generation.id });
             }
         }
-        let count = generations.iter().filter(|g| g.state == GenerationState::Primary).count();
+        let count = members.iter().filter(|member| member.state == GenerationState::Primary).count();
         if count != 1 {
             return Err(KeyringError::Primaries { count });
         }
-        Ok(Self(generations))
+        Ok(Self::of(members))
     }
 
-    /// Adds a pending generation. It must be distributed to every broker before [`Keyring::promote`].
+    fn of(members: Vec<Member>) -> Self {
+        Self(RwLock::new(members.into()))
+    }
+
+    /// This keyring with a new pending generation, which must be distributed to every broker before
+    /// [`Keyring::with_promoted`].
     ///
     /// # Errors
     /// [`KeyringError::AlreadyPending`], or no randomness.
-    pub fn add_pending(&mut self, now: UnixTime) -> Result<GenerationId, KeyringError> {
-        if let Some(pending) = self.0.iter().find(|g| g.state == GenerationState::Pending) {
-            return Err(KeyringError::AlreadyPending { id: pending.id });
+    pub fn with_pending(&self, now: UnixTime) -> Result<(Self, GenerationId), KeyringError> {
+        let mut members = self.members().to_vec();
+        if let Some(pending) = members.iter().find(|member| member.state == GenerationState::Pending) {
+            return Err(KeyringError::AlreadyPending { id: pending.generation.id });
         }
-        let last = self.0.iter().map(|g| g.id).max().unwrap_or(0);
+        let last = members.iter().map(|member| member.generation.id).max().unwrap_or(0);
         let id = last.checked_add(1).ok_or(KeyringError::Exhausted)?;
-        self.0.push(Generation::new(id, GenerationState::Pending, now, RootKey(random()?)));
-        Ok(id)
+        members.push(Member::new(GenerationState::Pending, Generation::new(id, now, RootKey(random()?))));
+        Ok((Self::of(members), id))
     }
 
-    /// Makes the pending generation primary and retires the primary one.
+    /// This keyring with the pending generation as the primary one, and the primary one retired.
     ///
     /// # Errors
     /// [`KeyringError::NothingPending`].
-    pub fn promote(&mut self) -> Result<GenerationId, KeyringError> {
-        let pending = self.0.iter().find(|g| g.state == GenerationState::Pending).map(|g| g.id);
-        let id = pending.ok_or(KeyringError::NothingPending)?;
-        for generation in &mut self.0 {
-            match generation.state {
-                GenerationState::Primary => generation.state = GenerationState::Retired,
-                GenerationState::Pending => generation.state = GenerationState::Primary,
+    pub fn with_promoted(&self, now: UnixTime) -> Result<(Self, GenerationId), KeyringError> {
+        let mut members = self.members().to_vec();
+        let pending = members.iter().find(|member| member.state == GenerationState::Pending);
+        let id = pending.map(|member| member.generation.id).ok_or(KeyringError::NothingPending)?;
+        for member in &mut members {
+            match member.state {
+                GenerationState::Primary => {
+                    (member.state, member.retired_at) = (GenerationState::Retired, Some(now));
+                }
+                GenerationState::Pending => member.state = GenerationState::Primary,
                 GenerationState::Retired => {}
             }
         }
-        Ok(id)
+        Ok((Self::of(members), id))
+    }
+
+    /// This keyring without a generation, which is not the primary one.
+    ///
+    /// # Errors
+    /// [`KeyringError::NotThere`], [`KeyringError::IsPrimary`].
+    pub fn without(&self, id: GenerationId) -> Result<Self, KeyringError> {
+        let members = self.members();
+        match members.iter().find(|member| member.generation.id == id).map(|member| member.state) {
+            None => Err(KeyringError::NotThere { id }),
+            Some(GenerationState::Primary) => Err(KeyringError::IsPrimary { id }),
+            Some(GenerationState::Pending | GenerationState::Retired) => {
+                let others = members.iter().filter(|member| member.generation.id != id);
+                Ok(Self::of(others.cloned().collect()))
+            }
+        }
+    }
+
+    /// Whether each generation that both have has the same root key.
+    ///
+    /// # Errors
+    /// [`KeyringError::OtherKey`].
+    pub(crate) fn require_same_keys(&self, other: &Self) -> Result<(), KeyringError> {
+        for Member { generation, .. } in other.members().iter() {
+            let id = generation.id;
+            if self.get(id).is_some_and(|ours| !bool::from(ours.root.0.ct_eq(generation.root.0.as_slice()))) {
+                return Err(KeyringError::OtherKey { id });
+            }
+        }
+        Ok(())
+    }
+
+    /// Uses the generations of another keyring from now on.
+    pub(crate) fn replace_with(&self, other: &Self) {
+        let members = other.members();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = members;
     }
 
     /// Number, state and age of each generation.
-    pub fn generations(&self) -> impl Iterator<Item = (GenerationId, GenerationState, UnixTime)> + '_ {
-        self.0.iter().map(|g| (g.id, g.state, g.created_at))
+    #[must_use]
+    pub fn generations(&self) -> Vec<GenerationSummary> {
+        self.members().iter().map(Member::summary).collect()
     }
 
     /// The key that authenticates new challenges.
     #[must_use]
-    pub fn challenge_key(&self) -> ChallengeKey {
-        self.primary().challenge_key()
+    pub fn challenge_key(&self) -> impl Deref<Target = ChallengeKey> + use<> {
+        ChallengeKeyOf(self.primary())
     }
 
     /// The keys under which a challenge may have been issued, the primary one first.
-    #[must_use]
-    pub fn challenge_keys(&self) -> Vec<ChallengeKey> {
-        let others = self.0.iter().filter(|g| g.state != GenerationState::Primary);
-        std::iter::once(self.primary()).chain(others).map(Generation::challenge_key).collect()
+    pub fn challenge_keys(&self) -> impl Iterator<Item = impl Deref<Target = ChallengeKey> + use<>> + use<> {
+        let mut members = self.members().to_vec();
+        members.sort_by_key(|member| member.state != GenerationState::Primary);
+        members.into_iter().map(|member| ChallengeKeyOf(member.generation))
     }
 
-    pub(crate) fn primary(&self) -> &Generation {
-        self.0
-            .iter()
-            .find(|generation| generation.state == GenerationState::Primary)
-            .expect("every constructor and every change keeps exactly one primary generation")
+    pub(crate) fn primary(&self) -> Arc<Generation> {
+        let members = self.members();
+        let primary = members.iter().find(|member| member.state == GenerationState::Primary);
+        let primary =
+            primary.expect("every constructor and every change keeps exactly one primary generation");
+        Arc::clone(&primary.generation)
     }
 
-    pub(crate) fn all(&self) -> &[Generation] {
-        &self.0
+    pub(crate) fn get(&self, id: GenerationId) -> Option<Arc<Generation>> {
+        let members = self.members();
+        members.iter().find(|member| member.generation.id == id).map(|member| Arc::clone(&member.generation))
     }
 
-    pub(crate) fn get(&self, id: GenerationId) -> Option<&Generation> {
-        self.0.iter().find(|generation| generation.id == id)
+    pub(crate) fn members(&self) -> Arc<[Member]> {
+        // It cannot be half-written: only the whole list is replaced.
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -169,15 +268,37 @@ impl fmt::Debug for Keyring {
     }
 }
 
+impl Member {
+    fn new(state: GenerationState, generation: Generation) -> Self {
+        Self { state, retired_at: None, generation: Arc::new(generation) }
+    }
+
+    fn summary(&self) -> GenerationSummary {
+        let Generation { id, created_at, .. } = *self.generation;
+        GenerationSummary { id, state: self.state, created_at, retired_at: self.retired_at }
+    }
+}
+
+/// Keeps the generation as long as its key is used.
+struct ChallengeKeyOf(Arc<Generation>);
+
+impl Deref for ChallengeKeyOf {
+    type Target = ChallengeKey;
+
+    fn deref(&self) -> &ChallengeKey {
+        &self.0.challenge
+    }
+}
+
 impl Generation {
-    pub(crate) fn new(id: GenerationId, state: GenerationState, created_at: UnixTime, root: RootKey) -> Self {
+    pub(crate) fn new(id: GenerationId, created_at: UnixTime, root: RootKey) -> Self {
         Self {
             id,
-            state,
             created_at,
             sealing: SealingKey(root.derive(SEALING_LABEL)),
             identity: IdentitySealingKey(root.derive(IDENTITY_LABEL)),
             row: RowMacKey(hmac::Key::new(hmac::HMAC_SHA256, root.derive(ROW_LABEL).as_slice())),
+            challenge: ChallengeKey::new(&root.derive(CHALLENGE_LABEL)),
             root,
         }
     }
@@ -193,9 +314,11 @@ impl Generation {
     pub(crate) const fn row(&self) -> &RowMacKey {
         &self.row
     }
+}
 
-    fn challenge_key(&self) -> ChallengeKey {
-        ChallengeKey::new(&self.root.derive(CHALLENGE_LABEL))
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generation").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

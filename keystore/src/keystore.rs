@@ -15,12 +15,14 @@ use crate::record::read_floor;
 use crate::record::writer::Recorder;
 use crate::registry::Registry;
 use crate::registry::open::OpenError;
+use crate::rotation::{Rotation, missing_generation};
 
 mod accounts;
 mod decisions;
 mod documents;
 mod proposals;
 mod release;
+mod rotation;
 mod secrets;
 mod volumes;
 
@@ -30,6 +32,7 @@ pub struct Keystore(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
+    rotation: Rotation,
     recorder: Recorder,
     grants: GrantHealth,
     chips: Arc<ChipWatch>,
@@ -55,7 +58,9 @@ impl Keystore {
     /// # Errors
     /// [`OpenError`] says what to do about it.
     pub async fn open(path: &Path, keyring: Keyring) -> Result<Self, OpenError> {
-        Self::over(path, Registry::open(path, keyring).await?)
+        let registry = Registry::open(path, keyring).await?;
+        require_generations(path, &registry).await?;
+        Self::over(path, registry)
     }
 
     /// As [`Keystore::open`], without the lock that keeps a second broker out: for tests that stand for several brokers.
@@ -71,7 +76,13 @@ impl Keystore {
         let chips = Arc::<ChipWatch>::default();
         let recorder = Recorder::start(registry.log().clone(), Arc::clone(&chips))
             .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-        let inner = Arc::new(Inner { registry, recorder, grants: GrantHealth::default(), chips });
+        let inner = Arc::new(Inner {
+            registry,
+            rotation: Rotation::default(),
+            recorder,
+            grants: GrantHealth::default(),
+            chips,
+        });
         tokio::spawn(keep_newest_head(Arc::downgrade(&inner), WRITE_EVERY));
         Ok(Self(inner))
     }
@@ -170,6 +181,15 @@ impl Keystore {
 
     fn log(&self) -> &Log {
         self.0.registry.log()
+    }
+}
+
+/// Checks that the keyring has every generation that a row needs. Most rows are read only when they are used.
+pub(crate) async fn require_generations(path: &Path, registry: &Registry) -> Result<(), OpenError> {
+    let mut tx = registry.log().pools.read(Reader::Records, "keyring-status").await?;
+    match missing_generation(&mut tx, registry.keyring()).await? {
+        Some(id) => Err(OpenError::MissingGeneration { path: path.to_owned(), id }),
+        None => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@
 //! | [`backup`] | copies of a keystore, encrypted ([`age`]) or not, and putting one in place |
 //! | [`Keystore`] | the handle of the broker on all of it |
 //! | [`release`], [`record`], [`replay`] | decide with what is stored and unseal a grant; record decisions; look at those of the past |
+//! | [`rotation`] | replaces the generations of the keyring, and everything that needs them |
 //! | [`registry`] | what is registered, and every rule about it |
 //! | `log` | leaves, head, and the row versions that they pin |
 //! | `db` | the database: connections, statements, columns |
@@ -34,6 +35,7 @@ pub mod record;
 pub mod registry;
 pub mod release;
 pub mod replay;
+pub mod rotation;
 mod sealing;
 #[cfg(test)]
 mod tests;

@@ -21,9 +21,9 @@ mod whole;
 
 pub(crate) use continues::continues;
 pub use head::Loss;
-pub(crate) use head::{EPOCH, Head, LogState, StoredState, head_row, lock_head, read_stored};
+pub(crate) use head::{EPOCH, Head, LogState, StoredState, head_mac, head_row, lock_head, read_stored};
 pub use leaf::LoggedRecord;
-pub(crate) use leaf::{Leaf, append, read_leaf};
+pub(crate) use leaf::{Leaf, append, leaf_mac, read_leaf};
 pub use newest::NewestHeadError;
 pub(crate) use newest::{NewestHead, StoredHead, WRITE_EVERY};
 pub(crate) use pins::Pins;

@@ -18,6 +18,7 @@ use crate::registry::documents::types::{Document, DocumentError, DocumentKind};
 use crate::registry::error::RegisterError;
 use crate::registry::secrets::types::SecretSummary;
 use crate::replay::ReplayPolicy;
+use crate::rotation::GenerationUse;
 use crate::volumes::VolumeId;
 
 mod lists;
@@ -135,6 +136,15 @@ impl Permitted<'_> {
     pub async fn operators(self) -> Result<Vec<Operator>, StoreError> {
         self.needs(OperatorAction::ManageOperators, WHOLE_BROKER)?;
         self.keystore.operators().await
+    }
+
+    /// Every generation of the keyring, with the rows that need it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn generations(self) -> Result<Vec<GenerationUse>, StoreError> {
+        self.needs(OperatorAction::ManageKeyring, WHOLE_BROKER)?;
+        self.keystore.generation_uses().await
     }
 
     fn needs(self, action: OperatorAction, namespace: &str) -> Result<(), StoreError> {

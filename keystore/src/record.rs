@@ -13,7 +13,7 @@ pub(crate) mod types;
 mod volumes;
 pub(crate) mod writer;
 
-pub(crate) use batch::read_floor;
+pub(crate) use batch::{floor_mac, read_floor};
 pub use health::GrantFailures;
 pub use types::{Clock, NewGrant, NewProposal, NewRefusal, NewVolume, RecordError};
 

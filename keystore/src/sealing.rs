@@ -4,6 +4,8 @@
 //! edited row cannot be opened. Rolling back a whole row is not detected here, but by the row versions that
 //! the log pins.
 
+use std::sync::Arc;
+
 use vouchsafe_protocol::hashing::Preimage;
 use vouchsafe_protocol::{IdentityKey, ObjectName, PlaintextSecret, SecretPath};
 use zeroize::Zeroizing;
@@ -73,37 +75,41 @@ impl SealedSecret {
         Ok(Self { generation, data, wrapped_key })
     }
 
-    /// Opens the secret, if nothing that it is bound to was changed.
+    /// The generation that opens it.
+    pub(crate) fn generation(&self, keyring: &Keyring) -> Result<Arc<Generation>, SealError> {
+        known(keyring, self.generation)
+    }
+
+    /// Opens the secret with its generation, if nothing that it is bound to was changed.
     pub(crate) fn unseal(
         &self,
-        keyring: &Keyring,
+        generation: &Generation,
         context: SealContext<'_>,
     ) -> Result<PlaintextSecret, SealError> {
-        let data_key = self.data_key(keyring, context)?;
+        let data_key = self.data_key(generation, context)?;
         let damaged = || SealError::Data { path: context.path.clone(), version: context.version };
         let mut data =
             aead_open(&data_key, context.data_aad().as_bytes(), &self.data).map_err(|_| damaged())?;
         PlaintextSecret::new(std::mem::take(&mut *data)).map_err(|_| damaged())
     }
 
-    /// The same data under another policy: wraps the data key again.
+    /// The same data under another policy, or under the same one: wraps the data key again, under the primary generation.
     pub(crate) fn rebind(
         &self,
         keyring: &Keyring,
         context: SealContext<'_>,
         policy: &ObjectName,
     ) -> Result<Self, SealError> {
-        let data_key = self.data_key(keyring, context)?;
+        let data_key = self.data_key(&*self.generation(keyring)?, context)?;
         let (generation, wrapped_key) = wrap(keyring, SealContext { policy, ..context }, &data_key)?;
         Ok(Self { generation, data: self.data.clone(), wrapped_key })
     }
 
     fn data_key(
         &self,
-        keyring: &Keyring,
+        generation: &Generation,
         context: SealContext<'_>,
     ) -> Result<Zeroizing<[u8; 32]>, SealError> {
-        let generation = known(keyring, self.generation)?;
         let damaged = || SealError::DataKey { path: context.path.clone(), version: context.version };
         let aad = context.key_aad(generation.id);
         let opened = aead_open(&generation.sealing().0, aad.as_bytes(), &self.wrapped_key);
@@ -142,7 +148,7 @@ fn wrap(
     Ok((primary.id, wrapped_key))
 }
 
-fn known(keyring: &Keyring, id: GenerationId) -> Result<&Generation, SealError> {
+fn known(keyring: &Keyring, id: GenerationId) -> Result<Arc<Generation>, SealError> {
     keyring.get(id).ok_or(SealError::UnknownGeneration { id })
 }
 
@@ -173,12 +179,28 @@ pub(crate) fn unseal_identity(
     generation: GenerationId,
     sealed: &[u8],
 ) -> Result<IdentityKey, SealError> {
-    let generation = known(keyring, generation)?;
+    let seed = open_identity(&*known(keyring, generation)?, sealed)?;
+    IdentityKey::from_seed(&seed).map_err(|_| SealError::Identity)
+}
+
+/// The same seed under the primary generation.
+pub(crate) fn reseal_identity(
+    keyring: &Keyring,
+    generation: GenerationId,
+    sealed: &[u8],
+) -> Result<(GenerationId, Vec<u8>), SealError> {
+    let seed = open_identity(&*known(keyring, generation)?, sealed)?;
+    let primary = keyring.primary();
+    let sealed = aead_seal(&primary.identity().0, identity_aad(primary.id).as_bytes(), seed.as_slice())?;
+    Ok((primary.id, sealed))
+}
+
+fn open_identity(generation: &Generation, sealed: &[u8]) -> Result<Zeroizing<[u8; 32]>, SealError> {
     let opened = aead_open(&generation.identity().0, identity_aad(generation.id).as_bytes(), sealed)
         .map_err(|Unauthentic| SealError::Identity)?;
     let mut seed = Zeroizing::new([0; 32]);
     seed.copy_from_slice(opened.get(..32).filter(|_| opened.len() == 32).ok_or(SealError::Identity)?);
-    IdentityKey::from_seed(&seed).map_err(|_| SealError::Identity)
+    Ok(seed)
 }
 
 fn identity_aad(generation: GenerationId) -> Preimage {

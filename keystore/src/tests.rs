@@ -35,6 +35,7 @@ mod recovery;
 mod release;
 mod replay;
 mod retirement;
+mod rotation;
 mod secrets;
 mod signed_approvals;
 mod stored_input;
@@ -157,7 +158,7 @@ impl Keystore {
         active: &ActiveSecret,
         instance: Option<(u64, u64)>,
     ) -> Result<PlaintextSecret, UnsealError> {
-        unseal_active(self.keyring(), active, instance)
+        unseal_active(active, instance)
     }
 
     pub(crate) fn pools(&self) -> &Pools {

@@ -53,7 +53,10 @@ impl OperatorRole {
             (Self::Editor, A::ManageSecrets | A::ManagePolicies | A::ManageBaselines) => {
                 Scope::AssignedNotShared
             }
-            (Self::Editor, A::ManageGuardrails | A::ManageOperators | A::ManageCollateral)
+            (
+                Self::Editor,
+                A::ManageGuardrails | A::ManageOperators | A::ManageCollateral | A::ManageKeyring,
+            )
             | (
                 Self::Auditor,
                 A::ManageSecrets
@@ -61,7 +64,8 @@ impl OperatorRole {
                 | A::ManageBaselines
                 | A::ManageGuardrails
                 | A::ManageOperators
-                | A::ManageCollateral,
+                | A::ManageCollateral
+                | A::ManageKeyring,
             ) => Scope::Nowhere,
         }
     }
@@ -144,11 +148,13 @@ pub enum OperatorAction {
     ManageOperators,
     /// Import certificates and CRLs.
     ManageCollateral,
+    /// Rotate the keyring and the broker's identity, and see what needs which generation.
+    ManageKeyring,
 }
 
 impl OperatorAction {
     /// Every action there is.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ReadRecords,
         Self::ReadObjects,
         Self::ReadGuardrails,
@@ -158,6 +164,7 @@ impl OperatorAction {
         Self::ManageGuardrails,
         Self::ManageOperators,
         Self::ManageCollateral,
+        Self::ManageKeyring,
     ];
 
     /// The name in the operators' policy.
@@ -173,6 +180,7 @@ impl OperatorAction {
             Self::ManageGuardrails => "manage-guardrails",
             Self::ManageOperators => "manage-operators",
             Self::ManageCollateral => "manage-collateral",
+            Self::ManageKeyring => "manage-keyring",
         }
     }
 }

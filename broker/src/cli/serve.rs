@@ -16,8 +16,8 @@ use crate::notify::{self, State};
 use crate::server::{PreparedListeners, Servers};
 use crate::{Broker, BrokerConfig, baselines, checkpoints, health, log, reload, tls, tokens};
 
-/// SIGTERM and SIGINT stop the broker after the running requests. SIGHUP reloads the configuration and the TLS
-/// certificates; the log says which changes took effect and which need a restart.
+/// SIGTERM and SIGINT stop the broker after the running requests. SIGHUP reloads the configuration, the TLS
+/// certificates and the keyring; the log says which changes took effect and which need a restart.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// The broker's configuration.
@@ -80,7 +80,7 @@ async fn serve(config: BrokerConfig, file: PathBuf) -> Result<(), Failure> {
     tls::watch::watch(&broker, certificates.clone());
     let reloads = tokio::spawn(async move {
         while hang_up.recv().await.is_some() {
-            reload::reload(&file, &reloading, &certificates);
+            reload::reload(&file, &reloading, &certificates).await;
         }
     });
     let ended = servers.run().await;

@@ -2,12 +2,15 @@
 
 use vouchsafe_attestation::collateral::ItemError;
 use vouchsafe_keystore::StoreError;
+use vouchsafe_keystore::keyring::KeyringError;
 use vouchsafe_keystore::registry::RegisterError;
 use vouchsafe_keystore::registry::{DocumentError, ForgetError, OperatorError, ProposalError, SecretError};
+use vouchsafe_keystore::rotation::RotationError;
 use vouchsafe_protocol::{ReasonCode, UnixTime};
 
 use crate::clock;
 use crate::collateral::CollateralFileError;
+use crate::keyring_home::KeyringHomeError;
 use crate::problem::HttpProblem;
 
 /// The refusal of a token that is not, or not any more, that of an operator.
@@ -127,6 +130,33 @@ impl From<CollateralFileError> for HttpProblem {
             CollateralFileError::Io { .. }
             | CollateralFileError::Damaged { .. }
             | CollateralFileError::Threads(_) => ReasonCode::Unavailable,
+        };
+        Self::for_operator(code, error.to_string())
+    }
+}
+
+impl From<KeyringHomeError> for HttpProblem {
+    fn from(error: KeyringHomeError) -> Self {
+        let code = match error {
+            KeyringHomeError::NotAFile { .. } => ReasonCode::Conflict,
+            KeyringHomeError::File(_) | KeyringHomeError::Credential(_) => ReasonCode::Unavailable,
+        };
+        Self::for_operator(code, error.to_string())
+    }
+}
+
+impl From<RotationError> for HttpProblem {
+    fn from(error: RotationError) -> Self {
+        let code = match error {
+            RotationError::Store(error) => return error.into(),
+            RotationError::Keyring(KeyringError::NotThere { .. }) => ReasonCode::NotFound,
+            RotationError::Keyring(KeyringError::Random(_)) => ReasonCode::Internal,
+            RotationError::Keyring(_)
+            | RotationError::FileChanged { .. }
+            | RotationError::Needed { .. }
+            | RotationError::Outstanding { .. }
+            | RotationError::OlderState { .. } => ReasonCode::Conflict,
+            RotationError::File(_) | RotationError::Newest(_) => ReasonCode::Unavailable,
         };
         Self::for_operator(code, error.to_string())
     }

@@ -1,3 +1,4 @@
+mod keyring;
 mod memory;
 mod numbers;
 mod pages;
@@ -60,6 +61,11 @@ const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/operators/add"),
     ("POST", "/v1/operators/rotate"),
     ("POST", "/v1/operators/remove"),
+    ("GET", "/v1/keyring"),
+    ("POST", "/v1/keyring/add"),
+    ("POST", "/v1/keyring/promote"),
+    ("POST", "/v1/keyring/reseal"),
+    ("POST", "/v1/keyring/remove"),
 ];
 
 /// The operators' routes.

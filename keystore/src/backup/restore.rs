@@ -15,6 +15,7 @@ use crate::db::{
     beside, create_file, empties_shortly, read_only, remove_database, remove_leftover, sync_folder,
 };
 use crate::keyring::Keyring;
+use crate::keystore::require_generations;
 use crate::log::{Head, Loss, NewestHead, StoredHead, StoredState, read_stored, verify_log};
 use crate::registry::Registry;
 use crate::registry::open::{OpenError, check_keyring, lock};
@@ -124,6 +125,7 @@ impl Restore<'_> {
             encrypted::decrypt_copy(self.file, self.identities, temporary).await?;
         }
         let registry = Registry::open_copy(temporary, keyring).await?;
+        require_generations(self.file, &registry).await?;
         let Known { head: known, checkpoints, compared } = self.known_head(registry.keyring()).await?;
         let mut connection = registry.log().pools.writer.acquire().await?;
         let log = verify_log(&mut connection, registry.keyring(), &checkpoints).await?;

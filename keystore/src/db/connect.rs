@@ -121,10 +121,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "nonce floor", include_str!("../../migrations/0005_nonce_floor.sql")),
     (6, "log tree", include_str!("../../migrations/0006_log_tree.sql")),
     (7, "token ends", include_str!("../../migrations/0007_token_ends.sql")),
+    (8, "generations", include_str!("../../migrations/0008_generations.sql")),
 ];
 
 /// The number of the last migration.
-pub(super) const NEWEST_TABLES: i64 = 7;
+pub(super) const NEWEST_TABLES: i64 = 8;
 
 /// The tables that the migrations create.
 const TABLES: &[&str] = &[

@@ -139,7 +139,9 @@ fn claim_or_fail(
     statement
         .push(" THEN ")
         .push_bind(next.size)
-        .push(" ELSE NULL END, mac = ")
+        .push(" ELSE NULL END, generation = ")
+        .push_bind(next.generation)
+        .push(", mac = ")
         .push_bind(next.mac)
         .push(", tree = ")
         .push_bind(next.tree)

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use vouchsafe_protocol::UnixTime;
 use zeroize::Zeroizing;
 
-use super::{Generation, GenerationId, GenerationState, Keyring, KeyringError, RootKey};
+use super::{Generation, GenerationId, GenerationState, Keyring, KeyringError, Member, RootKey};
 use crate::primitives::{RandomError, random};
 
 /// Why a keyring's file could not be read or written.
@@ -118,8 +118,8 @@ impl Keyring {
         let document: Document = serde_json::from_slice(&text).map_err(|error| {
             KeyringFileError::Malformed { path: path.to_owned(), line: error.line(), column: error.column() }
         })?;
-        let generations = document.generations.into_iter().map(Entry::into_generation).collect();
-        Ok(Self::from_generations(generations)?)
+        let members = document.generations.into_iter().map(Entry::into_member).collect();
+        Ok(Self::from_members(members)?)
     }
 
     /// Writes a new file; never overwrites one.
@@ -127,7 +127,8 @@ impl Keyring {
     /// # Errors
     /// [`KeyringFileError::Exists`] and the system's errors.
     pub fn create(&self, path: &Path) -> Result<(), KeyringFileError> {
-        let temporary = self.write_beside(path)?;
+        let temporary = beside(path, &hex::encode(random::<8>()?.as_slice()));
+        self.write(&temporary)?;
         // A hard link, unlike a rename, fails if the name exists.
         let linked = fs::hard_link(&temporary, path);
         fs::remove_file(&temporary).map_err(|source| io_error(&temporary, source))?;
@@ -138,41 +139,74 @@ impl Keyring {
         sync_folder(path)
     }
 
+    /// Writes what shall replace the file, durably, beside it: whatever can fail for want of space or of permissions has
+    /// failed by then. Only one process at a time may do so.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn prepare_replacement(&self, path: &Path) -> Result<Replacement, KeyringFileError> {
+        // A fixed name: what a killed process left there is gone after the next change.
+        let temporary = beside(path, "new");
+        match fs::remove_file(&temporary) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(io_error(&temporary, source));
+            }
+            _ => {}
+        }
+        self.write(&temporary)?;
+        Ok(Replacement { path: path.to_owned(), temporary: Some(temporary) })
+    }
+
+    fn write(&self, path: &Path) -> Result<(), KeyringFileError> {
+        let io = |source| io_error(path, source);
+        let document =
+            Document { version: Version, generations: self.members().iter().map(Entry::of_member).collect() };
+        let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE));
+        serde_json::to_writer_pretty(&mut *text, &document).map_err(|error| io(error.into()))?;
+        text.push(b'\n');
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
+        let written = file.write_all(&text).and_then(|()| file.sync_all());
+        if written.is_err() {
+            discard(path);
+        }
+        written.map_err(io)
+    }
+}
+
+/// A keyring that is written and not in place yet. Dropping it removes what was written.
+#[derive(Debug)]
+pub struct Replacement {
+    path: PathBuf,
+    temporary: Option<PathBuf>,
+}
+
+impl Replacement {
     /// Replaces the file, atomically and durably.
     ///
     /// # Errors
     /// Those of the operating system.
-    pub fn replace(&self, path: &Path) -> Result<(), KeyringFileError> {
-        let temporary = self.write_beside(path)?;
-        let renamed = fs::rename(&temporary, path);
-        if renamed.is_err() {
-            discard(&temporary);
+    pub fn put_in_place(mut self) -> Result<(), KeyringFileError> {
+        if let Some(temporary) = &self.temporary {
+            fs::rename(temporary, &self.path).map_err(|source| io_error(&self.path, source))?;
+            self.temporary = None;
         }
-        renamed.map_err(|source| io_error(path, source))?;
-        sync_folder(path)
+        sync_folder(&self.path)
     }
+}
 
-    fn write_beside(&self, path: &Path) -> Result<PathBuf, KeyringFileError> {
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}", hex::encode(random::<8>()?.as_slice())));
-        let temporary = path.with_file_name(name);
-        let io = |source| io_error(&temporary, source);
-        let document = Document {
-            version: Version,
-            generations: self.all().iter().map(Entry::from_generation).collect(),
-        };
-        let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE));
-        serde_json::to_writer_pretty(&mut *text, &document).map_err(|error| io(error.into()))?;
-        text.push(b'\n');
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(io)?;
-        let written = file.write_all(&text).and_then(|()| file.sync_all());
-        if written.is_err() {
-            discard(&temporary);
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            discard(temporary);
         }
-        written.map_err(io)?;
-        Ok(temporary)
     }
+}
+
+/// The file's path with `.end` appended to its name.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{end}"));
+    path.with_file_name(name)
 }
 
 /// Removes a temporary file with key material.
@@ -251,21 +285,27 @@ struct Entry {
     id: GenerationId,
     state: GenerationState,
     created_at: UnixTime,
+    /// Absent unless it is retired; files of earlier versions do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retired_at: Option<UnixTime>,
     key: KeyText,
 }
 
 impl Entry {
-    fn from_generation(generation: &Generation) -> Self {
+    fn of_member(member: &Member) -> Self {
+        let Member { state, retired_at, generation } = member;
         Self {
             id: generation.id,
-            state: generation.state,
+            state: *state,
             created_at: generation.created_at,
+            retired_at: *retired_at,
             key: KeyText(generation.root.0.clone()),
         }
     }
 
-    fn into_generation(self) -> Generation {
-        Generation::new(self.id, self.state, self.created_at, RootKey(self.key.0))
+    fn into_member(self) -> Member {
+        let Self { id, state, created_at, retired_at, key } = self;
+        Member { state, retired_at, generation: Generation::new(id, created_at, RootKey(key.0)).into() }
     }
 }
 

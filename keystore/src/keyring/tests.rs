@@ -16,12 +16,16 @@ fn saved() -> (tempfile::TempDir, std::path::PathBuf, Keyring) {
 
 #[test]
 fn a_keyring_survives_its_file() {
-    let (folder, path, mut keyring) = saved();
+    let (folder, path, keyring) = saved();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(keyring.add_pending(NOW).unwrap(), 2);
-    keyring.replace(&path).unwrap();
+    let (keyring, id) = keyring.with_pending(NOW).unwrap();
+    assert_eq!(id, 2);
+    let (keyring, _) = keyring.with_promoted(NOW.plus(5)).unwrap();
+    keyring.prepare_replacement(&path).unwrap().put_in_place().unwrap();
     let loaded = Keyring::load(&path).unwrap();
-    assert!(loaded.generations().eq(keyring.generations()));
+    assert_eq!(loaded.generations(), keyring.generations());
+    let retired: Vec<_> = loaded.generations().iter().map(|found| found.retired_at).collect();
+    assert_eq!(retired, [Some(NOW.plus(5)), None]);
     assert_eq!(*loaded.get(2).unwrap().root.0, *keyring.get(2).unwrap().root.0);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays behind");
 }
@@ -81,25 +85,54 @@ fn malformed_files_are_refused_without_their_text() {
 
 #[test]
 fn a_keyring_has_one_primary_and_no_number_twice() {
-    let make = |id, state| Generation::new(id, state, NOW, RootKey(Zeroizing::new([7; 32])));
-    let none = Keyring::from_generations(vec![make(1, GenerationState::Retired)]);
+    let make = |id, state| Member::new(state, Generation::new(id, NOW, RootKey(Zeroizing::new([7; 32]))));
+    let none = Keyring::from_members(vec![make(1, GenerationState::Retired)]);
     assert_eq!(none.unwrap_err(), KeyringError::Primaries { count: 0 });
     let two = vec![make(1, GenerationState::Primary), make(2, GenerationState::Primary)];
-    assert_eq!(Keyring::from_generations(two).unwrap_err(), KeyringError::Primaries { count: 2 });
+    assert_eq!(Keyring::from_members(two).unwrap_err(), KeyringError::Primaries { count: 2 });
     let twice = vec![make(1, GenerationState::Primary), make(1, GenerationState::Retired)];
-    assert_eq!(Keyring::from_generations(twice).unwrap_err(), KeyringError::Duplicate { id: 1 });
+    assert_eq!(Keyring::from_members(twice).unwrap_err(), KeyringError::Duplicate { id: 1 });
 }
 
 #[test]
 fn rotation_goes_by_way_of_pending() {
-    let mut keyring = Keyring::generate(NOW).unwrap();
-    assert_eq!(keyring.promote(), Err(KeyringError::NothingPending));
-    keyring.add_pending(NOW).unwrap();
-    assert_eq!(keyring.add_pending(NOW), Err(KeyringError::AlreadyPending { id: 2 }));
-    assert_eq!(keyring.primary().id, 1);
-    assert_eq!(keyring.promote(), Ok(2));
-    assert_eq!(keyring.primary().id, 2);
-    assert_eq!(keyring.get(1).unwrap().state, GenerationState::Retired);
+    let first = Keyring::generate(NOW).unwrap();
+    assert_eq!(first.with_promoted(NOW).map(|_| ()), Err(KeyringError::NothingPending));
+    let (second, id) = first.with_pending(NOW).unwrap();
+    assert_eq!(id, 2);
+    assert_eq!(second.with_pending(NOW).map(|_| ()), Err(KeyringError::AlreadyPending { id: 2 }));
+    assert_eq!(second.primary().id, 1);
+    let (third, id) = second.with_promoted(NOW).unwrap();
+    assert_eq!((id, third.primary().id), (2, 2));
+    assert_eq!(third.generations()[0].state, GenerationState::Retired);
+    assert_eq!(third.without(2).map(|_| ()), Err(KeyringError::IsPrimary { id: 2 }));
+    assert_eq!(third.without(9).map(|_| ()), Err(KeyringError::NotThere { id: 9 }));
+    let last = third.without(1).unwrap();
+    assert!(last.get(1).is_none());
+    // Numbers are not given twice as long as the newest generation is there.
+    assert_eq!(last.with_pending(NOW).unwrap().1, 3);
+}
+
+#[test]
+fn a_removed_generation_is_erased_with_its_last_use() {
+    let keyring = Keyring::generate(NOW).unwrap().with_pending(NOW).unwrap().0.with_promoted(NOW).unwrap().0;
+    let (in_use, held) = (keyring.get(1).unwrap(), Arc::downgrade(&keyring.get(1).unwrap()));
+    keyring.replace_with(&keyring.without(1).unwrap());
+    assert!(keyring.get(1).is_none() && held.upgrade().is_some());
+    drop(in_use);
+    assert!(held.upgrade().is_none(), "nothing else holds its keys");
+}
+
+#[test]
+fn challenges_are_checked_under_every_generation_the_primary_one_first() {
+    let (keyring, _) = Keyring::generate(NOW).unwrap().with_pending(NOW).unwrap();
+    let old = keyring.challenge_key().issue(vouchsafe_protocol::Nonce([1; 32]), NOW, 60);
+    let (keyring, _) = keyring.with_promoted(NOW).unwrap();
+    let verdicts: Vec<_> = keyring.challenge_keys().map(|key| key.check(&old, NOW).is_ok()).collect();
+    assert_eq!(verdicts, [false, true]);
+    let new = keyring.challenge_key().issue(vouchsafe_protocol::Nonce([2; 32]), NOW, 60);
+    let verdicts: Vec<_> = keyring.challenge_keys().map(|key| key.check(&new, NOW).is_ok()).collect();
+    assert_eq!(verdicts, [true, false]);
 }
 
 #[test]
@@ -115,7 +148,7 @@ fn every_purpose_has_its_own_key() {
 
 #[test]
 fn t34_debug_of_keys_is_redacted() {
-    let generation = Generation::new(1, GenerationState::Primary, NOW, RootKey(Zeroizing::new([0x77; 32])));
+    let generation = Generation::new(1, NOW, RootKey(Zeroizing::new([0x77; 32])));
     let text = format!(
         "{:?} {:?} {:?} {:?}",
         generation.root,
@@ -127,7 +160,10 @@ fn t34_debug_of_keys_is_redacted() {
         text,
         "RootKey([REDACTED]) SealingKey([REDACTED]) IdentitySealingKey([REDACTED]) RowMacKey([REDACTED])"
     );
-    assert!(!format!("{:?}", Keyring(vec![generation])).contains("119"));
+    assert!(
+        !format!("{:?}", Keyring::of(vec![Member::new(GenerationState::Primary, generation)]))
+            .contains("119")
+    );
 }
 
 #[test]
@@ -135,6 +171,19 @@ fn t34_a_replacement_that_fails_leaves_no_keys_behind() {
     let (folder, _, keyring) = saved();
     let taken = folder.path().join("taken");
     fs::create_dir(&taken).unwrap();
-    assert!(matches!(keyring.replace(&taken), Err(KeyringFileError::Io { .. })));
+    let replaced = keyring.prepare_replacement(&taken).unwrap().put_in_place();
+    assert!(matches!(replaced, Err(KeyringFileError::Io { .. })));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "the keyring and the folder");
+}
+
+#[test]
+fn t34_what_a_killed_process_left_is_gone_after_the_next_change() {
+    let (folder, path, keyring) = saved();
+    std::mem::forget(keyring.prepare_replacement(&path).unwrap());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    drop(keyring.prepare_replacement(&path).unwrap());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "one that is not put in place is removed");
+    std::mem::forget(keyring.prepare_replacement(&path).unwrap());
+    keyring.prepare_replacement(&path).unwrap().put_in_place().unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }

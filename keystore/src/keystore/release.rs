@@ -28,7 +28,7 @@ impl Keystore {
         grant: &ReleaseGrant,
         input: &DecisionInput,
     ) -> Result<Vec<PlaintextSecret>, UnsealError> {
-        unseal::unseal(self.keyring(), grant, input)
+        unseal::unseal(grant, input)
     }
 
     /// The guardrails in force, compiled.

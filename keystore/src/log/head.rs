@@ -10,7 +10,7 @@ use super::tree::Tree;
 use crate::db::columns::{self, stored};
 use crate::db::grants::HeadRow;
 use crate::db::{Connection, Row, StoreError, run};
-use crate::keyring::Keyring;
+use crate::keyring::{Generation, Keyring};
 
 /// How far the log has got: the number of its leaves, and the epoch, which is the number of changes so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,9 +84,8 @@ pub(crate) async fn lock_head(
     read_head(connection, keyring, seen).await
 }
 
-/// The row of a head, with its MAC under the primary generation.
-pub(crate) fn head_row(keyring: &Keyring, state: &LogState) -> Result<HeadRow, StoreError> {
-    let primary = keyring.primary();
+/// The row of a head, with its MAC under this generation.
+pub(crate) fn head_row(primary: &Generation, state: &LogState) -> Result<HeadRow, StoreError> {
     let tree = state.tree.to_bytes();
     Ok(HeadRow {
         size: stored(state.size())?,
@@ -144,13 +143,10 @@ fn check_head(keyring: &Keyring, row: &Row) -> Result<StoredState, StoreError> {
         key: "1".to_owned(),
         id,
     })?;
-    // The column is missing in the tables of an earlier version.
-    let tree = row.try_get::<Option<Vec<u8>>, _>("tree").unwrap_or_default();
-    let preimage = tree.as_ref().map_or_else(|| head_preimage_v1(head), |tree| head_preimage(head, tree));
-    if !generation.row().verifies(&preimage, &columns::bytes(row, "mac", HEAD, "1")?) {
+    if !generation.row().verifies(&head_mac(row)?, &columns::bytes(row, "mac", HEAD, "1")?) {
         return Err(columns::tampered(HEAD, "1"));
     }
-    let Some(tree) = tree else { return Ok(StoredState { head, tree: None }) };
+    let Some(tree) = stored_tree(row) else { return Ok(StoredState { head, tree: None }) };
     let tree = Tree::from_bytes(size, &tree).ok_or_else(|| columns::tampered(HEAD, "1"))?;
     Ok(StoredState { head, tree: Some(tree) })
 }
@@ -160,7 +156,7 @@ pub(super) async fn write_head(
     keyring: &Keyring,
     state: &LogState,
 ) -> Result<(), StoreError> {
-    let row = head_row(keyring, state)?;
+    let row = head_row(&keyring.primary(), state)?;
     let update =
         sqlx::query("UPDATE log_head SET size = $1, generation = $2, mac = $3, tree = $4 WHERE id = 1")
             .bind(row.size)
@@ -169,6 +165,18 @@ pub(super) async fn write_head(
             .bind(row.tree);
     let (_, updated) = run(connection, update).await?;
     if updated == 1 { Ok(()) } else { Err(columns::tampered(HEAD, "1")) }
+}
+
+/// What the MAC of this row covers, which also has the epoch as `value`.
+pub(crate) fn head_mac(row: &Row) -> Result<Preimage, StoreError> {
+    let size = columns::number(row, "size", HEAD, "1")?;
+    let head = Head { size, epoch: columns::number(row, "value", EPOCH, "1")? };
+    Ok(stored_tree(row).map_or_else(|| head_preimage_v1(head), |tree| head_preimage(head, &tree)))
+}
+
+/// The column is missing in the tables of an earlier version.
+fn stored_tree(row: &Row) -> Option<Vec<u8>> {
+    row.try_get::<Option<Vec<u8>>, _>("tree").unwrap_or_default()
 }
 
 /// label || number of leaves || epoch || roots of the complete subtrees, each length-prefixed.

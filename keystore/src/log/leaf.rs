@@ -112,6 +112,17 @@ pub(crate) fn read_leaf(keyring: &Keyring, row: &Row) -> Result<LoggedRecord, St
     Ok(LoggedRecord { index, hash, record })
 }
 
+/// The number of this leaf, and what its MAC covers. The hash covers the record.
+pub(crate) fn leaf_mac(row: &Row) -> Result<(u64, Preimage), StoreError> {
+    let index = columns::number(row, "idx", LEAVES, "?")?;
+    let key = index.to_string();
+    let hash = Digest32::of_parts(&[&[0], columns::text(row, "record", LEAVES, &key)?.as_bytes()]);
+    if columns::bytes(row, "hash", LEAVES, &key)? != hash.0 {
+        return Err(columns::tampered(LEAVES, &key));
+    }
+    Ok((index, leaf_preimage(index, &hash)))
+}
+
 fn volume_column(record: &LogRecord) -> Option<String> {
     record.volume().map(|volume| volume.to_string())
 }

@@ -19,7 +19,7 @@ use vouchsafe_protocol::hashing::Preimage;
 use super::head::{Head, LogState, StoredState};
 use super::tree::Tree;
 use crate::db::sync_folder;
-use crate::keyring::{GenerationId, Keyring};
+use crate::keyring::{Generation, GenerationId, Keyring};
 use crate::primitives::random;
 
 /// The file, as read: nothing in it has been checked.
@@ -83,6 +83,11 @@ impl StoredHead {
         Ok(Some(Self { path: path.to_owned(), text }))
     }
 
+    /// The generation that it needs; `None` where it is not a file of this program.
+    pub(crate) fn generation(&self) -> Option<GenerationId> {
+        Some(serde_json::from_slice::<Document>(&self.text).ok()?.generation)
+    }
+
     /// The state in it, if its MAC is right.
     pub(crate) fn authenticate(&self, keyring: &Keyring) -> Result<StoredState, NewestHeadError> {
         let invalid = || NewestHeadError::Invalid { path: self.path.clone() };
@@ -108,7 +113,7 @@ impl StoredHead {
 #[derive(Debug)]
 pub(crate) struct NewestHead {
     path: PathBuf,
-    written: Mutex<Option<Head>>,
+    written: Mutex<Option<(GenerationId, Head)>>,
 }
 
 impl NewestHead {
@@ -121,14 +126,15 @@ impl NewestHead {
         &self.path
     }
 
-    /// Writes a committed state, unless it is the one that was written last. Replaces the file atomically and durably.
+    /// Writes a committed state, unless it is the one that was written last under this generation. Replaces the file
+    /// atomically and durably.
     pub(crate) fn write(&self, keyring: &Keyring, state: &LogState) -> Result<(), NewestHeadError> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let head = state.head();
-        if *written != Some(head) {
+        let (primary, head) = (keyring.primary(), state.head());
+        if *written != Some((primary.id, head)) {
             let io = |source| NewestHeadError::Io { path: self.path.clone(), source };
-            self.replace(&text(keyring, state).map_err(io)?).map_err(io)?;
-            *written = Some(head);
+            self.replace(&text(&primary, state).map_err(io)?).map_err(io)?;
+            *written = Some((primary.id, head));
         }
         Ok(())
     }
@@ -151,8 +157,7 @@ impl NewestHead {
     }
 }
 
-fn text(keyring: &Keyring, state: &LogState) -> io::Result<Vec<u8>> {
-    let primary = keyring.primary();
+fn text(primary: &Generation, state: &LogState) -> io::Result<Vec<u8>> {
     let (Head { size, epoch }, tree) = (state.head(), state.tree.to_bytes());
     let mac = primary.row().sign(&preimage(state.head(), &tree));
     let document = Document { version: VERSION, size, epoch, tree, generation: primary.id, mac };

@@ -23,8 +23,8 @@ use crate::log::record::{EvidencePiece, LogRecord};
 use crate::log::{Leaf, Log, append, lock_head};
 use crate::volumes::VolumeId;
 use fast_path::FastPath;
-pub(crate) use floor::read_floor;
 use floor::write_floor;
+pub(crate) use floor::{floor_mac, read_floor};
 
 mod action;
 mod fast_path;

@@ -10,7 +10,7 @@ use crate::db::StoreError;
 mod error;
 pub(super) mod login;
 mod rotate;
-pub(super) mod table;
+pub(crate) mod table;
 mod token;
 mod write;
 

@@ -14,7 +14,7 @@ use vouchsafe_protocol::hashing::Preimage;
 use vouchsafe_protocol::{DecisionId, UnixTime};
 
 use super::handle::Registry;
-use super::rows;
+use super::rows::{self, MacInput};
 use crate::chips::{FirstSeen, Subject};
 use crate::db::columns::{self, parameter, stored, time};
 use crate::db::{Connection, Db, Pools, Reader, Row, StoreError, run};
@@ -182,17 +182,17 @@ pub(crate) async fn append(
     size: u64,
     new: &[NewChip],
 ) -> Result<(), StoreError> {
-    let mut next = size;
+    let (mut next, primary) = (size, keyring.primary());
     for new in new.chunks(ROWS_AT_ONCE) {
         let (first, count) = (next, new.len() as u64);
         next = first.saturating_add(count);
         let mut values = Vec::with_capacity(new.len());
         for (chip, index) in new.iter().zip(first..) {
             let decision = chip.decision.to_string();
-            let mac = keyring.primary().row().sign(&row_preimage(index, chip, &decision));
+            let mac = primary.row().sign(&row_preimage(index, chip, &decision));
             values.push((stored(index)?, chip, time(chip.first_seen_at)?, decision, stored(chip.leaf)?, mac));
         }
-        let generation = i64::from(keyring.primary().id);
+        let generation = i64::from(primary.id);
         let mut insert = QueryBuilder::<Db>::new(
             "INSERT INTO chips (idx, subject, chip, first_seen_at, decision, leaf, generation, mac) ",
         );
@@ -253,6 +253,26 @@ impl ChipRow {
 }
 
 fn read(keyring: &Keyring, row: &Row) -> Result<ChipRow, StoreError> {
+    let (index, new, decision) = stored_row(row)?;
+    check(keyring, row, CHIPS, &index.to_string(), &row_preimage(index, &new, &decision))?;
+    let NewChip { subject, chip, first_seen_at, decision, leaf } = new;
+    Ok(ChipRow { index, subject, chip, first_seen_at, decision, leaf })
+}
+
+/// What the MAC of this row of `chips` covers.
+pub(crate) fn chip_mac(row: &Row) -> Result<MacInput, StoreError> {
+    let (index, new, decision) = stored_row(row)?;
+    Ok(MacInput { key: index.to_string(), preimage: row_preimage(index, &new, &decision) })
+}
+
+/// What the MAC of the row of `chips_head` covers.
+pub(crate) fn head_mac(row: &Row) -> Result<MacInput, StoreError> {
+    let size = columns::number(row, "size", HEAD, "1")?;
+    Ok(MacInput { key: "1".to_owned(), preimage: head_preimage(size) })
+}
+
+/// Its index, its content, and the text of its decision.
+fn stored_row(row: &Row) -> Result<(u64, NewChip, String), StoreError> {
     let index = columns::number(row, "idx", CHIPS, "?")?;
     let key = index.to_string();
     let unreadable = || columns::tampered(CHIPS, &key);
@@ -264,9 +284,7 @@ fn read(keyring: &Keyring, row: &Row) -> Result<ChipRow, StoreError> {
         decision: decision.parse().map_err(|_| unreadable())?,
         leaf: columns::number(row, "leaf", CHIPS, &key)?,
     };
-    check(keyring, row, CHIPS, &key, &row_preimage(index, &new, &decision))?;
-    let NewChip { subject, chip, first_seen_at, decision, leaf } = new;
-    Ok(ChipRow { index, subject, chip, first_seen_at, decision, leaf })
+    Ok((index, new, decision))
 }
 
 fn check(

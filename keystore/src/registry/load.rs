@@ -66,12 +66,14 @@ async fn load_item(
     // Every secret has a policy: a missing one means that the database was edited.
     let policy = policy.ok_or_else(|| tampered("documents", secret.policy.as_str()))?;
     let sealed = read_sealed(connection, path, served.version).await?;
+    let generation = sealed.generation(check.keyring)?;
     Ok(StoredState::Active(Arc::new(ActiveSecret {
         path: path.clone(),
         version: served.version,
         purpose: secret.purpose,
         per_instance: secret.per_instance,
         policy: Arc::new(policy),
+        generation,
         sealed,
     })))
 }

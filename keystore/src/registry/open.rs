@@ -10,9 +10,10 @@ use vouchsafe_protocol::{IdentityKey, UnixTime};
 use super::change::Actor;
 use super::chips;
 use super::handle::Registry;
+use super::rows::MacInput;
 use crate::db::columns::{self, tampered};
 use crate::db::{
-    Connection, DatabaseLock, LockError, Pools, RESTORE_KEYRING, Reader, StoreError, any_rows, connect,
+    Connection, DatabaseLock, LockError, Pools, RESTORE_KEYRING, Reader, Row, StoreError, any_rows, connect,
     create_file, has_tables, remove_leftover,
 };
 use crate::keyring::{GenerationId, Keyring};
@@ -257,6 +258,11 @@ impl Registry {
         written.is_ok()
     }
 
+    /// The newest head as it is in the file, and the file.
+    pub(crate) const fn newest_head(&self) -> &NewestHead {
+        &self.newest
+    }
+
     /// Records that this keystore was restored from a copy; challenges issued before are refused from then on.
     pub(crate) async fn record_restore(&self, at: UnixTime, what: &str) -> Result<(), StoreError> {
         let authorized = Actor::offline("restore", at).authorize(RESTORE, what)?;
@@ -294,7 +300,7 @@ async fn initialise(pools: &Pools, keyring: &Keyring) -> Result<(), StoreError> 
         .bind(sealed)
         .execute(&mut *tx)
         .await?;
-    let head = head_row(keyring, &LogState::default())?;
+    let head = head_row(&primary, &LogState::default())?;
     sqlx::query("INSERT INTO log_head (id, size, generation, mac, tree) VALUES (1, 0, $1, $2, $3)")
         .bind(head.generation)
         .bind(head.mac)
@@ -347,6 +353,17 @@ async fn without_proof(path: &Path, connection: &mut Connection) -> Result<OpenE
 /// The MAC input of the row `keyring` in `meta`, which only proves that the keyring matches.
 fn check_preimage() -> Preimage {
     Preimage::new(CHECK_LABEL)
+}
+
+/// What the MAC of this row of `meta` covers.
+pub(crate) fn meta_mac(row: &Row) -> Result<MacInput, StoreError> {
+    let key = columns::text(row, "name", "meta", "?")?;
+    let preimage = match key.as_str() {
+        "keyring" => check_preimage(),
+        "newest-head" => Preimage::new(NOTE_LABEL),
+        _ => return Err(tampered("meta", &key)),
+    };
+    Ok(MacInput { key, preimage })
 }
 
 /// Notes in the database that its newest head is in a file.

@@ -35,6 +35,26 @@ pub(crate) fn fields(table: &'static str) -> Preimage {
     Preimage::new(ROW_LABEL).text(table)
 }
 
+/// A row as its MAC covers it, for replacing that MAC by one of another generation.
+pub(crate) struct MacInput {
+    /// The row's name in messages.
+    pub(crate) key: String,
+    pub(crate) preimage: Preimage,
+}
+
+impl MacInput {
+    /// Of a row with a row version. `fields` are all its other fields.
+    pub(crate) fn versioned(
+        row: &Row,
+        table: &'static str,
+        key: String,
+        fields: Preimage,
+    ) -> Result<Self, StoreError> {
+        let version = number(row, "row_version", table, &key)?;
+        Ok(Self { preimage: fields.number(version), key })
+    }
+}
+
 /// What is needed to verify rows read from a view of the database at `epoch`.
 #[derive(Clone, Copy)]
 pub(crate) struct RowCheck<'a> {

@@ -15,7 +15,7 @@ use crate::primitives::random;
 use crate::sealing::{SealContext, SealedSecret};
 
 pub(super) mod sealed;
-pub(super) mod table;
+pub(crate) mod table;
 pub(crate) mod types;
 
 use sealed::{delete_sealed, read_sealed, write_sealed};

@@ -11,6 +11,7 @@ use vouchsafe_protocol::{ObjectName, SecretPath};
 
 use super::documents::types::Document;
 use super::names::SHARED;
+use crate::keyring::Generation;
 use crate::sealing::SealedSecret;
 
 /// A document, shared between decisions.
@@ -62,6 +63,8 @@ pub(crate) struct ActiveSecret {
     pub(crate) per_instance: bool,
     /// The policy that guards it, in its current version.
     pub(crate) policy: StoredDocument,
+    /// Opened with the generation that was in the keyring when it was read: that one may be removed meanwhile.
+    pub(crate) generation: Arc<Generation>,
     pub(crate) sealed: SealedSecret,
 }
 

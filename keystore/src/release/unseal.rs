@@ -4,7 +4,6 @@ use vouchsafe_policy::{GrantedRelease, ReleaseGrant};
 use vouchsafe_protocol::{PlaintextSecret, SecretPath};
 
 use super::input::DecisionInput;
-use crate::keyring::Keyring;
 use crate::registry::stored_input::ActiveSecret;
 use crate::sealing::{SealContext, SealError, instance_secret};
 
@@ -30,7 +29,6 @@ pub enum UnsealError {
 
 /// The secrets of a grant, in its order.
 pub(crate) fn unseal(
-    keyring: &Keyring,
     grant: &ReleaseGrant,
     input: &DecisionInput,
 ) -> Result<Vec<PlaintextSecret>, UnsealError> {
@@ -46,7 +44,7 @@ pub(crate) fn unseal(
         if !same {
             return Err(not_served(path));
         }
-        unseal_active(keyring, secret, instance)
+        unseal_active(secret, instance)
     };
     grant.secrets().iter().map(open).collect()
 }
@@ -54,12 +52,11 @@ pub(crate) fn unseal(
 /// The value of an active secret. `instance`: project number and instance id. Only called by [`unseal`],
 /// which takes a grant.
 pub(crate) fn unseal_active(
-    keyring: &Keyring,
     active: &ActiveSecret,
     instance: Option<(u64, u64)>,
 ) -> Result<PlaintextSecret, UnsealError> {
     let context = SealContext { path: &active.path, version: active.version, policy: &active.policy.name };
-    let secret = active.sealed.unseal(keyring, context)?;
+    let secret = active.sealed.unseal(&active.generation, context)?;
     if !active.per_instance {
         return Ok(secret);
     }

@@ -97,7 +97,7 @@ async fn t42_leaves_that_are_not_those_of_the_tree_are_not_copied() {
     fixture.put("prod/db", b"value").await;
     let state = fixture.keystore.registry().log().pins.state();
     let tree = Tree::default().plus((0..state.size()).map(|_| Digest32([1; 32])));
-    let head = head_row(&fixture.keyring(), &LogState { epoch: state.epoch, tree }).unwrap();
+    let head = head_row(&fixture.keyring().primary(), &LogState { epoch: state.epoch, tree }).unwrap();
     let forged = format!(
         "UPDATE log_head SET tree = x'{}', mac = x'{}'",
         hex::encode(head.tree),

@@ -183,7 +183,7 @@ async fn migrations_run_once() {
         .fetch_one(fixture.keystore.pools().readers.of(Reader::Release))
         .await
         .unwrap();
-    assert_eq!(count, 7);
+    assert_eq!(count, 8);
 }
 
 #[tokio::test]
@@ -191,9 +191,8 @@ async fn rotation_keeps_old_rows_readable() {
     let fixture = Fixture::new().await;
     fixture.put("prod/old", b"old").await;
     fixture.keystore.close().await;
-    let mut keyring = fixture.keyring();
-    keyring.add_pending(NOW).unwrap();
-    keyring.promote().unwrap();
+    let (keyring, _) = fixture.keyring().with_pending(NOW).unwrap();
+    let (keyring, _) = keyring.with_promoted(NOW).unwrap();
     let keystore = Keystore::open(&fixture.path(), keyring).await.unwrap();
     let rotated = Fixture { keystore, folder: fixture.folder };
     rotated.put("prod/new", b"new").await;

@@ -31,6 +31,7 @@ fn t41_every_kind_of_change_needs_its_own_permission() {
         ("policy.put", "prod/db", Some((A::ManagePolicies, "prod"))),
         ("baseline.revoke", "prod/db", Some((A::ManageBaselines, "prod"))),
         ("guardrails.put", "broker/guardrails", Some((A::ManageGuardrails, WHOLE_BROKER))),
+        ("keyring.add", "2", Some((A::ManageKeyring, WHOLE_BROKER))),
         ("operator.add", "kim", Some((A::ManageOperators, WHOLE_BROKER))),
         ("secret.put", "no-namespace", None),
         ("other.put", "prod/db", None),

@@ -15,6 +15,8 @@ mod opened;
 #[cfg(test)]
 mod records;
 #[cfg(test)]
+mod resealed;
+#[cfg(test)]
 mod stored;
 #[cfg(test)]
 mod write;

@@ -72,6 +72,10 @@ impl Stored {
         SqliteConnection::connect_with(&options).await.expect("the database")
     }
 
+    pub(crate) fn keyring_file(&self) -> PathBuf {
+        self.folder.path().join(KEYRING)
+    }
+
     fn path(&self) -> PathBuf {
         self.folder.path().join("vouchsafe.db")
     }

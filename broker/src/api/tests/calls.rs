@@ -17,6 +17,7 @@ use crate::api::decisions::{Decision, DecisionPage, ListDecisions, ShowDecision}
 use crate::api::documents::{Document, NewDocument, ShowDocument, StoredVersion};
 use crate::api::guardrails::{Guardrails, GuardrailsReset, GuardrailsVersion, PutGuardrails};
 use crate::api::info::Info;
+use crate::api::keyring::{ChangedGeneration, Generation, RemoveGeneration, Resealed};
 use crate::api::operators::{
     AddedOperator, NewOperator, Operator, RemoveOperator, RotateToken, RotatedToken,
 };
@@ -24,7 +25,8 @@ use crate::api::policies::{CheckedPolicy, ListedPolicy, PolicyDiff, PolicyDiffRe
 use crate::api::proposals::{ApproveProposal, ListProposals, Proposal, RejectProposal};
 use crate::api::readiness::Readiness;
 use crate::api::secrets::{
-    ChangeVersion, GenerateSecret, PutSecret, SecretSummary, SecretVersion, SetPolicy, ShowSecret,
+    ChangeVersion, GenerateSecret, PutSecret, SecretSummary, SecretVersion, SetPolicy,
+    ShowSecret,
 };
 use crate::api::volumes::{ListVolumes, NameVolume, Volume, VolumePage};
 
@@ -101,6 +103,11 @@ fn records() -> Vec<Call> {
         post("/v1/operators/add").takes::<NewOperator>().gives::<AddedOperator<'static>>(),
         post("/v1/operators/rotate").takes::<RotateToken>().gives::<RotatedToken>(),
         post("/v1/operators/remove").takes::<RemoveOperator>().silent(),
+        get("/v1/keyring").lists::<Generation>(),
+        post("/v1/keyring/add").gives::<ChangedGeneration>(),
+        post("/v1/keyring/promote").gives::<ChangedGeneration>(),
+        post("/v1/keyring/reseal").gives::<Resealed>(),
+        post("/v1/keyring/remove").takes::<RemoveGeneration>().silent(),
     ]
 }
 

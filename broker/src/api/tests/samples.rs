@@ -38,8 +38,8 @@ use crate::api::operators::{
 use crate::api::policies::{ChangedDecision, CheckedPolicy, ListedPolicy, PolicyDiff, PolicyDiffRequest};
 use crate::api::readiness::{Readiness, Reason};
 use crate::api::secrets::{
-    ChangeVersion, GenerateSecret, PutSecret, SecretSummary, SecretValue, SecretVersion, SetPolicy,
-    ShowSecret, VersionState, VersionSummary,
+    ChangeVersion, GenerateSecret, PutSecret, SecretSummary, SecretValue, SecretVersion,
+    SetPolicy, ShowSecret, VersionState, VersionSummary,
 };
 use crate::api::volumes::{ListVolumes, NameVolume, Volume, VolumeId, VolumePage};
 
@@ -58,6 +58,7 @@ macro_rules! samples {
     };
 }
 
+mod keyring;
 mod proposals;
 
 const AT: UnixTime = UnixTime(1_795_000_000);

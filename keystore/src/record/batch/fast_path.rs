@@ -84,9 +84,12 @@ impl Batches {
             leaves.push(Leaf::new(keyring, index, &LogRecord::Grant(grant.record.clone()))?);
         }
         let next = seen.plus(leaves.iter().map(Leaf::hash));
+        // Both heads under one generation. If another one has the stored head, the batch takes the slow path, which writes that
+        // head under the primary generation.
+        let primary = keyring.primary();
         let batch = GrantBatch {
-            seen: head_row(keyring, seen)?,
-            next: head_row(keyring, &next)?,
+            seen: head_row(&primary, seen)?,
+            next: head_row(&primary, &next)?,
             floor: time(self.pruned.floor)?,
             nonces: nonce_rows(batch)?,
             leaves: leaves.into_iter().map(Leaf::into_row).collect(),

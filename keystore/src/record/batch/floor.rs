@@ -11,7 +11,7 @@ use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::hashing::Preimage;
 
 use crate::db::columns::{self, stored, tampered};
-use crate::db::{Connection, StoreError, run};
+use crate::db::{Connection, Row, StoreError, run};
 use crate::keyring::Keyring;
 
 /// The stored floor; 0 if no nonce was removed.
@@ -49,6 +49,11 @@ pub(super) async fn write_floor(
     .bind(primary.row().sign(&preimage(floor)));
     let (_, written) = run(connection, upsert).await?;
     if written == 1 { Ok(()) } else { Err(tampered(TABLE, KEY)) }
+}
+
+/// What the MAC of the row covers.
+pub(crate) fn floor_mac(row: &Row) -> Result<Preimage, StoreError> {
+    Ok(preimage(UnixTime(columns::number(row, "value", TABLE, KEY)?)))
 }
 
 /// label || floor, each length-prefixed.

@@ -11,7 +11,7 @@ use super::token::{HashedToken, OperatorToken};
 use crate::db::columns;
 use crate::db::{Connection, Row, StoreError};
 use crate::log::record::{Authority, TokenRecord};
-use crate::registry::rows::{self, RowCheck};
+use crate::registry::rows::{self, MacInput, RowCheck};
 
 /// An operator's account, as it is listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,11 +162,24 @@ pub(super) async fn all_operators(
 }
 
 pub(super) fn operator_of(check: RowCheck<'_>, row: &Row) -> Result<OperatorRow, StoreError> {
+    let mut found = stored_operator(row)?;
+    found.token.epoch = check.row(OPERATORS, &found.name, row, found.fields())?;
+    Ok(found)
+}
+
+/// What the MAC of this row covers.
+pub(crate) fn operator_mac(row: &Row) -> Result<MacInput, StoreError> {
+    let found = stored_operator(row)?;
+    let fields = found.fields();
+    MacInput::versioned(row, OPERATORS, found.name, fields)
+}
+
+fn stored_operator(row: &Row) -> Result<OperatorRow, StoreError> {
     let key: String = row.try_get("name")?;
     let tampered = || columns::tampered(OPERATORS, &key);
     let namespaces = columns::text(row, "namespaces", OPERATORS, &key)?;
     let number = |column| columns::number(row, column, OPERATORS, &key);
-    let mut found = OperatorRow {
+    Ok(OperatorRow {
         name: key.clone(),
         role: columns::text(row, "role", OPERATORS, &key)?.parse().map_err(|_| tampered())?,
         namespaces: namespaces.split_whitespace().map(str::to_owned).collect(),
@@ -177,9 +190,7 @@ pub(super) fn operator_of(check: RowCheck<'_>, row: &Row) -> Result<OperatorRow,
             ends_at: Some(number("expires_at")?).filter(|end| *end > 0).map(UnixTime),
         },
         previous: previous_of(row, &key)?,
-    };
-    found.token.epoch = check.row(OPERATORS, &key, row, found.fields())?;
-    Ok(found)
+    })
 }
 
 fn previous_of(row: &Row, key: &str) -> Result<Option<IssuedToken>, StoreError> {

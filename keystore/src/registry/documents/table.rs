@@ -10,7 +10,7 @@ use super::types::{Document, DocumentKind, DocumentSummary};
 use crate::db::columns::{self, stored, time};
 use crate::db::{Connection, Row, StoreError};
 use crate::registry::change::Change;
-use crate::registry::rows::{self, RowCheck, RowTag};
+use crate::registry::rows::{self, MacInput, RowCheck, RowTag};
 
 pub(in crate::registry) async fn read_heads(
     connection: &mut Connection,
@@ -89,15 +89,47 @@ pub(in crate::registry) async fn read_head(
 }
 
 fn head_of(check: RowCheck<'_>, kind: DocumentKind, row: &Row) -> Result<DocumentSummary, StoreError> {
+    let head = stored_head(kind, row)?;
+    check.row(HEADS, &head_key(kind, head.name.as_str()), row, head_fields(kind, &head))?;
+    Ok(head)
+}
+
+fn stored_head(kind: DocumentKind, row: &Row) -> Result<DocumentSummary, StoreError> {
     let name: String = row.try_get("name")?;
     let key = head_key(kind, &name);
-    let head = DocumentSummary {
+    Ok(DocumentSummary {
         name: ObjectName::parse(&name).map_err(|_| columns::tampered(HEADS, &key))?,
         version: columns::number(row, "version", HEADS, &key)?,
         revoked: columns::flag(row, "revoked", HEADS, &key)?,
-    };
-    check.row(HEADS, &key, row, head_fields(kind, &head))?;
-    Ok(head)
+    })
+}
+
+/// What the MAC of this row of `documents` covers.
+pub(crate) fn head_mac(row: &Row) -> Result<MacInput, StoreError> {
+    let kind = stored_kind(row, HEADS)?;
+    let head = stored_head(kind, row)?;
+    MacInput::versioned(row, HEADS, head_key(kind, head.name.as_str()), head_fields(kind, &head))
+}
+
+/// What the MAC of this row of `document_versions` covers.
+pub(crate) fn version_mac(row: &Row) -> Result<MacInput, StoreError> {
+    let kind = stored_kind(row, VERSIONS)?;
+    let name = columns::text(row, "name", VERSIONS, "?")?;
+    let version = columns::number(row, "version", VERSIONS, &name)?;
+    let key = version_key(kind, &name, version);
+    let name = ObjectName::parse(&name).map_err(|_| columns::tampered(VERSIONS, &key))?;
+    // The MAC does not cover whether the document is revoked: that is in its head.
+    let head = DocumentSummary { name, version, revoked: false };
+    let fields = version_fields(&stored_version(kind, &head, version, row)?);
+    MacInput::versioned(row, VERSIONS, key, fields)
+}
+
+fn stored_kind(row: &Row, table: &'static str) -> Result<DocumentKind, StoreError> {
+    let kind = columns::text(row, "kind", table, "?")?;
+    DocumentKind::ALL
+        .into_iter()
+        .find(|known| known.as_str() == kind)
+        .ok_or_else(|| columns::tampered(table, &kind))
 }
 
 pub(in crate::registry) async fn read_version(
@@ -125,6 +157,18 @@ fn version_of(
     version: u64,
     row: &Row,
 ) -> Result<Document, StoreError> {
+    let document = stored_version(kind, head, version, row)?;
+    let key = version_key(kind, head.name.as_str(), version);
+    check.row(VERSIONS, &key, row, version_fields(&document))?;
+    Ok(document)
+}
+
+fn stored_version(
+    kind: DocumentKind,
+    head: &DocumentSummary,
+    version: u64,
+    row: &Row,
+) -> Result<Document, StoreError> {
     let key = version_key(kind, head.name.as_str(), version);
     let text = columns::text(row, "body", VERSIONS, &key)?;
     let document = Document {
@@ -140,7 +184,6 @@ fn version_of(
     if columns::bytes(row, "digest", VERSIONS, &key)? != document.digest.0 {
         return Err(columns::tampered(VERSIONS, &key));
     }
-    check.row(VERSIONS, &key, row, version_fields(&document))?;
     Ok(document)
 }
 

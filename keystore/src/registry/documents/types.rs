@@ -18,6 +18,9 @@ pub enum DocumentKind {
 }
 
 impl DocumentKind {
+    /// Every kind there is.
+    pub(crate) const ALL: [Self; 3] = [Self::Policy, Self::Baseline, Self::Guardrails];
+
     /// The name in the database and in the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -10,7 +10,7 @@ use super::types::{NewVersion, SecretError, SecretSummary, VersionState, Version
 use crate::db::columns::{self, stored, time};
 use crate::db::{Connection, Row, StoreError};
 use crate::registry::change::Change;
-use crate::registry::rows::{self, RowCheck, RowTag};
+use crate::registry::rows::{self, MacInput, RowCheck, RowTag};
 use vouchsafe_policy::Purpose;
 
 /// An authenticated row of table `secrets`.
@@ -103,18 +103,42 @@ pub(super) async fn read_secrets(
 }
 
 fn secret_of(check: RowCheck<'_>, path: &SecretPath, row: &Row) -> Result<SecretRow, StoreError> {
+    let secret = stored_secret(path, row)?;
+    check.row(SECRETS, path.as_str(), row, secret.fields())?;
+    Ok(secret)
+}
+
+/// What the MAC of this row of `secrets` covers.
+pub(crate) fn secret_mac(row: &Row) -> Result<MacInput, StoreError> {
+    let path = stored_path(row, SECRETS)?;
+    let fields = stored_secret(&path, row)?.fields();
+    MacInput::versioned(row, SECRETS, path.to_string(), fields)
+}
+
+/// What the MAC of this row of `secret_versions` covers.
+pub(crate) fn version_mac(row: &Row) -> Result<MacInput, StoreError> {
+    let path = stored_path(row, VERSIONS)?;
+    let key = version_key(&path, columns::number(row, "version", VERSIONS, path.as_str())?);
+    let fields = version_fields(&path, &stored_version(row, &key)?);
+    MacInput::versioned(row, VERSIONS, key, fields)
+}
+
+fn stored_path(row: &Row, table: &'static str) -> Result<SecretPath, StoreError> {
+    let path = columns::text(row, "path", table, "?")?;
+    SecretPath::parse(&path).map_err(|_| columns::tampered(table, &path))
+}
+
+fn stored_secret(path: &SecretPath, row: &Row) -> Result<SecretRow, StoreError> {
     let key = path.as_str();
     let tampered = || columns::tampered(SECRETS, key);
-    let secret = SecretRow {
+    Ok(SecretRow {
         path: path.clone(),
         purpose: columns::text(row, "purpose", SECRETS, key)?.parse().map_err(|_| tampered())?,
         per_instance: columns::flag(row, "per_instance", SECRETS, key)?,
         policy: ObjectName::parse(&columns::text(row, "policy", SECRETS, key)?).map_err(|_| tampered())?,
         versions: columns::number(row, "versions", SECRETS, key)?,
         created_at: UnixTime(columns::number(row, "created_at", SECRETS, key)?),
-    };
-    check.row(SECRETS, key, row, secret.fields())?;
-    Ok(secret)
+    })
 }
 
 /// All versions of a secret. There must be one for each number; otherwise one was removed.
@@ -131,13 +155,7 @@ pub(in crate::registry) async fn read_versions(
     let mut versions = Vec::with_capacity(rows.len());
     for (row, expected) in rows.iter().zip(1..) {
         let key = version_key(&secret.path, expected);
-        let state = VersionState::parse(&columns::text(row, "state", VERSIONS, &key)?);
-        let version = VersionSummary {
-            version: columns::number(row, "version", VERSIONS, &key)?,
-            state: state.ok_or_else(|| columns::tampered(VERSIONS, &key))?,
-            created_at: UnixTime(columns::number(row, "created_at", VERSIONS, &key)?),
-            retirement: Some(columns::number(row, "retirement", VERSIONS, &key)?).filter(|epoch| *epoch > 0),
-        };
+        let version = stored_version(row, &key)?;
         check.row(VERSIONS, &key, row, version_fields(&secret.path, &version))?;
         if version.version != expected {
             return Err(columns::tampered(VERSIONS, &key));
@@ -148,6 +166,16 @@ pub(in crate::registry) async fn read_versions(
         return Err(columns::tampered(VERSIONS, &version_key(&secret.path, secret.versions)));
     }
     Ok(versions)
+}
+
+fn stored_version(row: &Row, key: &str) -> Result<VersionSummary, StoreError> {
+    let state = VersionState::parse(&columns::text(row, "state", VERSIONS, key)?);
+    Ok(VersionSummary {
+        version: columns::number(row, "version", VERSIONS, key)?,
+        state: state.ok_or_else(|| columns::tampered(VERSIONS, key))?,
+        created_at: UnixTime(columns::number(row, "created_at", VERSIONS, key)?),
+        retirement: Some(columns::number(row, "retirement", VERSIONS, key)?).filter(|epoch| *epoch > 0),
+    })
 }
 
 /// The paths and purposes of the secrets under this policy.

@@ -1,0 +1,164 @@
+//! `vouchsafe keyring …`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use vouchsafe_keystore::Keyring;
+use vouchsafe_keystore::keyring::KeyringError;
+use vouchsafe_keystore::keyring::file::{KeyringFileError, Replacement};
+
+use super::client::{Client, Connection};
+use super::failure::Failure;
+use super::output;
+use crate::api::keyring::{ChangedGeneration, Generation, GenerationState, RemoveGeneration, Resealed};
+use crate::clock;
+
+#[derive(Debug, Args)]
+pub(super) struct KeyringCommand {
+    #[command(flatten)]
+    connection: Connection,
+    #[command(subcommand)]
+    action: Action,
+}
+
+/// The root keys of the broker, while it serves: `add`, `promote`, `reseal`, and `remove` for the old generation. Each step can be
+/// interrupted and run again.
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show the generations of the keyring, and how many rows of which tables need each.
+    Status,
+    /// Add a pending generation to the keyring's file. Back the file up before you promote it: with it is lost what was
+    /// sealed under it.
+    Add(Where),
+    /// Seal everything new under the pending generation. The one before is retired: it only opens.
+    Promote(Where),
+    /// Seal everything that is stored under the primary generation, while the broker serves. Prints the progress; if it is
+    /// interrupted, run it again.
+    Reseal,
+    /// Remove a generation that nothing needs any more, and erase its key. Backups made before `reseal` was done cannot be
+    /// restored without it.
+    Remove {
+        /// Its number.
+        generation: u32,
+        #[command(flatten)]
+        at: Where,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Where {
+    /// Change this file, and ask no broker: for a keyring that the broker cannot write, such as a credential. It takes the
+    /// file with SIGHUP or when it is started, and refuses one that lacks what its database needs.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["operator", "server", "ca", "token_file"])]
+    file: Option<PathBuf>,
+}
+
+impl KeyringCommand {
+    pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        let client = || self.connection.open();
+        match self.action {
+            Action::Status => output::show(json, client()?.get("/v1/keyring", &())?, status),
+            Action::Add(Where { file }) => {
+                let answer = match file {
+                    Some(file) => in_file(&file, |keyring| keyring.with_pending(clock::now()))?,
+                    None => client()?.post("/v1/keyring/add", &json!({}))?,
+                };
+                output::show(json, answer, |ChangedGeneration { generation }| {
+                    format!(
+                        "Generation {generation} is pending. Back up the keyring's file, and put it in place on every broker of \
+                         this keystore; then: vouchsafe keyring promote"
+                    )
+                })
+            }
+            Action::Promote(Where { file }) => {
+                let answer = match file {
+                    Some(file) => in_file(&file, |keyring| keyring.with_promoted(clock::now()))?,
+                    None => client()?.post("/v1/keyring/promote", &json!({}))?,
+                };
+                output::show(json, answer, |ChangedGeneration { generation }| {
+                    format!(
+                        "Everything new is sealed under generation {generation}. For what is stored: vouchsafe keyring reseal"
+                    )
+                })
+            }
+            Action::Reseal => reseal(&client()?, json),
+            Action::Remove { generation, at: Where { file } } => {
+                let _answer = match file {
+                    Some(file) => in_file(&file, |keyring| Ok((keyring.without(generation)?, generation)))?,
+                    None => client()?.post("/v1/keyring/remove", &RemoveGeneration { generation })?,
+                };
+                output::show(json, json!({ "generation": generation }), |_: Value| {
+                    format!(
+                        "Generation {generation} is removed. Remove it also where the keyring's file is backed up, once no backup of \
+                         the database needs it."
+                    )
+                })
+            }
+        }
+    }
+}
+
+/// Changes a file that no broker writes.
+fn in_file(
+    file: &Path,
+    change: impl FnOnce(&Keyring) -> Result<(Keyring, u32), KeyringError>,
+) -> Result<Value, Failure> {
+    let failed = |error: KeyringFileError| Failure::Usage(error.to_string());
+    let keyring = Keyring::load(file).map_err(failed)?;
+    let (changed, generation) = change(&keyring).map_err(|error| Failure::file(file, error))?;
+    changed.prepare_replacement(file).and_then(Replacement::put_in_place).map_err(failed)?;
+    Ok(json!({ "generation": generation }))
+}
+
+/// Calls the broker until nothing remains; the broker works on a part at a time.
+fn reseal(client: &Client, json: bool) -> Result<ExitCode, Failure> {
+    let mut rows = 0_u64;
+    loop {
+        let answer = client.ask("/v1/keyring/reseal", &json!({}))?;
+        let done: Resealed = output::read_answer(answer)?;
+        rows = rows.saturating_add(done.rows);
+        let Resealed { generation, remaining, .. } = done;
+        if remaining == 0 {
+            let all = Resealed { rows, ..done };
+            let answer = serde_json::to_value(all).unwrap_or_default();
+            return output::show(json, answer, |_: Value| {
+                format!("Every row is under generation {generation}; resealed just now: {rows}.")
+            });
+        }
+        output::note(&format!("{rows} rows are resealed, {remaining} remain"));
+    }
+}
+
+fn status(all: Vec<Generation>) -> String {
+    let row = |found: &Generation| {
+        let rows: u64 = found.rows.values().sum();
+        vec![
+            found.generation.to_string(),
+            state(found.state).to_owned(),
+            clock::human(found.created_at),
+            found.retired_at.map(clock::human).unwrap_or_default(),
+            rows.to_string(),
+        ]
+    };
+    let table = output::table(
+        &["GENERATION", "STATE", "CREATED", "RETIRED", "ROWS"],
+        &all.iter().map(row).collect::<Vec<_>>(),
+    );
+    let needing =
+        all.iter().filter(|found| found.state != GenerationState::Primary && !found.rows.is_empty());
+    let lines = needing.map(|Generation { generation, rows, .. }| {
+        let rows: Vec<_> = rows.iter().map(|(table, count)| format!("{count} of {table}")).collect();
+        format!("\nGeneration {generation} is needed by {}.", rows.join(", "))
+    });
+    std::iter::once(table).chain(lines).collect()
+}
+
+const fn state(state: GenerationState) -> &'static str {
+    match state {
+        GenerationState::Pending => "pending",
+        GenerationState::Primary => "primary",
+        GenerationState::Retired => "retired",
+    }
+}

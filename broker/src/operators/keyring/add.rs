@@ -1,0 +1,18 @@
+//! `POST /v1/keyring/add`: adds a pending generation.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+
+use crate::api::keyring::ChangedGeneration;
+use crate::broker::Broker;
+use crate::operators::principal::{Act, Principal};
+use crate::operators::respond::answer;
+use crate::problem::HttpProblem;
+
+pub(super) async fn post(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
+    let permit = principal.authorize_everywhere(Act::ManageKeyring)?;
+    let home = broker.config().keyring();
+    let generation = broker.keystore.add_generation(principal.by(&permit), home.file()?).await?;
+    broker.observe_keyring();
+    answer(&ChangedGeneration { generation })
+}

@@ -1,0 +1,70 @@
+//! Rotation of the keyring.
+
+use std::path::Path;
+
+use vouchsafe_protocol::UnixTime;
+
+use crate::db::StoreError;
+use crate::keyring::{GenerationId, Keyring};
+use crate::keystore::Keystore;
+use crate::registry::change::Actor;
+use crate::rotation::{Resealed, RotationError};
+
+impl Keystore {
+    /// Adds a pending generation to the keyring and its file. It is in use after [`Keystore::promote_generation`].
+    ///
+    /// # Errors
+    /// [`RotationError`].
+    pub async fn add_generation(&self, actor: Actor<'_>, file: &Path) -> Result<GenerationId, RotationError> {
+        self.0.rotation.add(&self.0.registry, actor, file).await
+    }
+
+    /// Makes the pending generation the primary one: it is used for everything new from now on, and the one before only
+    /// opens.
+    ///
+    /// # Errors
+    /// [`RotationError`].
+    pub async fn promote_generation(
+        &self,
+        actor: Actor<'_>,
+        file: &Path,
+    ) -> Result<GenerationId, RotationError> {
+        self.0.rotation.promote(&self.0.registry, actor, file).await
+    }
+
+    /// Seals and authenticates rows anew under the primary generation: a limited number of them, so call it until none
+    /// remains.
+    ///
+    /// # Errors
+    /// [`RotationError`]; a row that fails its check is not resealed.
+    pub async fn reseal(&self, actor: Actor<'_>) -> Result<Resealed, RotationError> {
+        self.0.rotation.reseal(&self.0.registry, actor).await
+    }
+
+    /// Removes a generation from the keyring and its file, and erases its keys. `lifetime`: of challenges, in seconds.
+    ///
+    /// # Errors
+    /// [`RotationError`], while anything needs it.
+    pub async fn remove_generation(
+        &self,
+        actor: Actor<'_>,
+        file: &Path,
+        id: GenerationId,
+        lifetime: u64,
+    ) -> Result<(), RotationError> {
+        self.0.rotation.remove(&self.0.registry, actor, file, id, lifetime).await
+    }
+
+    /// Takes a keyring that was changed outside of this process; returns whether it is another one than that in use.
+    ///
+    /// # Errors
+    /// [`RotationError`], when it is not of this keystore or lacks a generation that something needs.
+    pub async fn take_keyring(&self, new: &Keyring, at: UnixTime) -> Result<bool, RotationError> {
+        self.0.rotation.take(&self.0.registry, new, at).await
+    }
+
+    /// Every generation of the keyring, with the rows that need it.
+    pub(crate) async fn generation_uses(&self) -> Result<Vec<crate::rotation::GenerationUse>, StoreError> {
+        crate::rotation::uses(&self.0.registry).await
+    }
+}

@@ -1,0 +1,256 @@
+//! Rotation of the keyring: a new generation is added, becomes the primary one, every row is sealed or authenticated
+//! under it, and the old generation is removed, all while the keystore is used.
+//!
+//! A change of the keyring is recorded first, and then its file is replaced: a process that is killed in between leaves a record
+//! of a step that was not taken, and never a step without a record. Taking the step again adds another record.
+//!
+//! A generation is removed only if no row needs it. That is checked while nothing else writes, and whatever writes takes its
+//! generation from the keyring only once it may write: no row can get the generation later. Before, the write-ahead log is
+//! emptied, which no reader of an older state survives.
+
+mod kinds;
+mod reseal;
+mod status;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use tokio::sync::Mutex;
+use vouchsafe_protocol::UnixTime;
+
+use crate::db::{StoreError, empties_shortly};
+use crate::keyring::file::{KeyringFileError, Replacement};
+use crate::keyring::{GenerationId, GenerationState, GenerationSummary, Keyring, KeyringError};
+use crate::log::NewestHeadError;
+use crate::registry::Registry;
+use crate::registry::change::Actor;
+
+pub use reseal::{RESEAL_MOST, Resealed};
+pub use status::{GenerationUse, NEWEST_HEAD_FILE};
+pub(crate) use status::{missing_generation, uses};
+
+/// Why a step of the rotation was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum RotationError {
+    /// Not a step from this keyring.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// The keyring's file.
+    #[error(transparent)]
+    File(#[from] KeyringFileError),
+    /// The file has other generations than the keyring in use.
+    #[error("keyring {} was changed since the broker read it: let the broker read it with SIGHUP, then try again", path.display())]
+    FileChanged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Rows need the generation.
+    #[error("generation {id} is still needed by {rows}: run `vouchsafe keyring reseal` first")]
+    Needed {
+        /// The generation.
+        id: GenerationId,
+        /// How many rows of which kinds.
+        rows: String,
+    },
+    /// Challenges that were issued under it are still accepted.
+    #[error(
+        "challenges that were issued under generation {id} are accepted for another {seconds} s: guests with one of them would \
+         be refused; try again after that"
+    )]
+    Outstanding {
+        /// The generation.
+        id: GenerationId,
+        /// How long.
+        seconds: u64,
+    },
+    /// The write-ahead log could not be emptied.
+    #[error(
+        "a backup or a long read still uses an older state of the database, with rows that need generation {id}: try again when \
+         it has ended"
+    )]
+    OlderState {
+        /// The generation.
+        id: GenerationId,
+    },
+    /// The file with the newest head.
+    #[error(transparent)]
+    Newest(#[from] NewestHeadError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Lets one step at a time be taken.
+#[derive(Debug, Default)]
+pub(crate) struct Rotation {
+    turn: Mutex<()>,
+    /// The generation for which resealing is on record, since this process started.
+    resealing: Mutex<Option<GenerationId>>,
+}
+
+/// A change of the keyring, as it is recorded.
+struct Step {
+    action: &'static str,
+    id: GenerationId,
+}
+
+impl Rotation {
+    /// Adds a pending generation to the keyring and its file.
+    pub(crate) async fn add(
+        &self,
+        registry: &Registry,
+        actor: Actor<'_>,
+        file: &Path,
+    ) -> Result<GenerationId, RotationError> {
+        let _turn = self.turn.lock().await;
+        let (next, id) = unchanged(registry.keyring(), file)?.with_pending(actor.at)?;
+        install(registry, actor, &next, &[Step { action: ADD, id }], Some(file)).await?;
+        Ok(id)
+    }
+
+    /// Makes the pending generation the primary one.
+    pub(crate) async fn promote(
+        &self,
+        registry: &Registry,
+        actor: Actor<'_>,
+        file: &Path,
+    ) -> Result<GenerationId, RotationError> {
+        let _turn = self.turn.lock().await;
+        let (next, id) = unchanged(registry.keyring(), file)?.with_promoted(actor.at)?;
+        install(registry, actor, &next, &[Step { action: PROMOTE, id }], Some(file)).await?;
+        Ok(id)
+    }
+
+    /// Removes a generation that nothing needs any more. `lifetime`: of challenges, in seconds.
+    pub(crate) async fn remove(
+        &self,
+        registry: &Registry,
+        actor: Actor<'_>,
+        file: &Path,
+        id: GenerationId,
+        lifetime: u64,
+    ) -> Result<(), RotationError> {
+        let _turn = self.turn.lock().await;
+        let keyring = unchanged(registry.keyring(), file)?;
+        let next = keyring.without(id)?;
+        let retired = keyring.generations().into_iter().find(|found| found.id == id);
+        require_expired(id, retired.and_then(|found| found.retired_at), actor.at, lifetime)?;
+        install(registry, actor, &next, &[Step { action: REMOVE, id }], Some(file)).await
+    }
+
+    /// Takes a keyring that was changed elsewhere, such as on another broker of this keystore; returns whether it is another.
+    pub(crate) async fn take(
+        &self,
+        registry: &Registry,
+        new: &Keyring,
+        at: UnixTime,
+    ) -> Result<bool, RotationError> {
+        let _turn = self.turn.lock().await;
+        let current = registry.keyring();
+        current.require_same_keys(new)?;
+        let steps = steps(&current.generations(), &new.generations());
+        install(registry, Actor::offline(RELOAD, at), new, &steps, None).await?;
+        Ok(!steps.is_empty())
+    }
+}
+
+/// What leads from one list of generations to another.
+fn steps(old: &[GenerationSummary], new: &[GenerationSummary]) -> Vec<Step> {
+    let primary = |all: &[GenerationSummary]| {
+        all.iter().find(|one| one.state == GenerationState::Primary).map(|one| one.id)
+    };
+    let lacks = |all: &[GenerationSummary], id| !all.iter().any(|one| one.id == id);
+    let added = new.iter().filter(|one| lacks(old, one.id)).map(|one| Step { action: ADD, id: one.id });
+    let promoted = primary(new).filter(|id| primary(old) != Some(*id));
+    let promoted = promoted.map(|id| Step { action: PROMOTE, id });
+    let removed = old.iter().filter(|one| lacks(new, one.id)).map(|one| Step { action: REMOVE, id: one.id });
+    added.chain(promoted).chain(removed).collect()
+}
+
+/// The keyring in the file, which must be the one in use.
+fn unchanged(current: &Keyring, file: &Path) -> Result<Keyring, RotationError> {
+    let stored = Keyring::load(file)?;
+    current.require_same_keys(&stored)?;
+    if stored.generations() == current.generations() {
+        return Ok(stored);
+    }
+    Err(RotationError::FileChanged { path: file.to_owned() })
+}
+
+fn require_expired(
+    id: GenerationId,
+    retired_at: Option<UnixTime>,
+    now: UnixTime,
+    lifetime: u64,
+) -> Result<(), RotationError> {
+    let until = retired_at.map_or(0, |at| at.plus(lifetime).0);
+    match until.saturating_sub(now.0) {
+        0 => Ok(()),
+        seconds => Err(RotationError::Outstanding { id, seconds }),
+    }
+}
+
+/// Records the steps, replaces the file and uses the keyring.
+async fn install(
+    registry: &Registry,
+    actor: Actor<'_>,
+    next: &Keyring,
+    steps: &[Step],
+    file: Option<&Path>,
+) -> Result<(), RotationError> {
+    // Before anything is changed: a step that is not permitted leaves no trace.
+    let mut authorized = Vec::with_capacity(steps.len());
+    for step in steps {
+        authorized.push((step, actor.authorize(step.action, step.id.to_string())?));
+    }
+    for (step, _) in authorized.iter().filter(|(step, _)| step.action == REMOVE) {
+        prepare_removal(registry, next, step.id).await?;
+    }
+    let replacement = file.map(|file| next.prepare_replacement(file)).transpose()?;
+    for (step, authorized) in &authorized {
+        let mut change = registry.change(authorized).await?;
+        if step.action == REMOVE {
+            // While nothing else writes.
+            require_unneeded(status::rows_of(change.connection(), step.id).await?, step.id)?;
+        }
+        change.commit().await?;
+    }
+    replacement.map(Replacement::put_in_place).transpose()?;
+    registry.keyring().replace_with(next);
+    // Only now under the primary generation, which may be another one.
+    registry.write_newest_head();
+    Ok(())
+}
+
+/// Checks that no row needs the generation, and sees to it that no file and no reader of an older state does.
+async fn prepare_removal(registry: &Registry, next: &Keyring, id: GenerationId) -> Result<(), RotationError> {
+    let mut tx = registry.log().pools.write("keyring").await?;
+    let needing = status::rows_of(&mut tx, id).await;
+    tx.rollback().await?;
+    require_unneeded(needing?, id)?;
+    registry.newest_head().write(next, &registry.log().pins.state())?;
+    if empties_shortly(&registry.log().pools.writer).await {
+        return Ok(());
+    }
+    Err(RotationError::OlderState { id })
+}
+
+fn require_unneeded(needing: Vec<(&'static str, u64)>, id: GenerationId) -> Result<(), RotationError> {
+    if needing.is_empty() {
+        return Ok(());
+    }
+    let mut rows = String::new();
+    for (table, count) in needing {
+        let between = if rows.is_empty() { "" } else { ", " };
+        // Writing to a string cannot fail.
+        let _written = write!(rows, "{between}{count} of {table}");
+    }
+    Err(RotationError::Needed { id, rows })
+}
+
+const ADD: &str = "keyring.add";
+const PROMOTE: &str = "keyring.promote";
+const RESEAL: &str = "keyring.reseal";
+const REMOVE: &str = "keyring.remove";
+/// Recorded as the operator where the file was changed by hand.
+const RELOAD: &str = "reload";
