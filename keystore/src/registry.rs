@@ -42,5 +42,5 @@ pub use error::{PolicyFindings, RegisterError};
 pub(crate) use handle::Registry;
 pub use open::OpenError;
 pub use proposals::{DecidedBefore, KeepOldFor, ProposalError, Proposed};
-pub use secrets::types::{NewVersion, SecretError, SecretSummary, VersionState, VersionSummary};
+pub use secrets::types::{Erasure, NewVersion, SecretError, SecretSummary, VersionState, VersionSummary};
 pub use volumes::{ForgetError, VolumeFilter};

@@ -130,6 +130,14 @@ pub struct SetPolicy {
     pub policy: ObjectName,
 }
 
+/// Answer of `destroy`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DestroyedVersion {
+    /// Whether the ciphertext is in no file of the database any more. Otherwise its write-ahead log keeps it until a backup
+    /// or a long read has ended.
+    pub erased: bool,
+}
+
 /// `retire`, `restore` and `destroy`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

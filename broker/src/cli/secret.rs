@@ -13,8 +13,8 @@ use super::client::Connection;
 use super::failure::Failure;
 use super::output;
 use crate::api::secrets::{
-    ChangeVersion, GenerateSecret, PutSecret, SecretSummary, SecretValue, SecretVersion, SetPolicy,
-    ShowSecret, VersionSummary,
+    ChangeVersion, DestroyedVersion, GenerateSecret, PutSecret, SecretSummary, SecretValue, SecretVersion,
+    SetPolicy, ShowSecret, VersionSummary,
 };
 use crate::clock;
 
@@ -121,7 +121,7 @@ impl Secret {
             }
             Action::Retire(version) => version.change(json, &client, "retire", "retired"),
             Action::Restore(version) => version.change(json, &client, "restore", "active again"),
-            Action::Destroy(version) => version.change(json, &client, "destroy", "destroyed"),
+            Action::Destroy(version) => version.destroy(json, &client),
         }
     }
 }
@@ -141,6 +141,30 @@ impl Version {
         output::show(json, json!({ "path": path, "version": version }), |_: Value| match version {
             Some(version) => format!("Version {version} of {path} is {done}."),
             None => format!("{path} is {done}."),
+        })
+    }
+}
+
+impl Version {
+    fn destroy(self, json: bool, client: &super::client::Client) -> Result<ExitCode, Failure> {
+        let Self { path, version } = self;
+        let request = ChangeVersion { path, version };
+        let DestroyedVersion { erased } = output::read_answer(client.post("/v1/secrets/destroy", &request)?)?;
+        let ChangeVersion { path, version } = request;
+        let answer = json!({ "path": path, "version": version, "erased": erased });
+        output::show(json, answer, |_: Value| {
+            let what =
+                version.map_or_else(|| path.to_string(), |version| format!("Version {version} of {path}"));
+            let file = if erased {
+                "Its ciphertext is in no file of the database any more."
+            } else {
+                "Its ciphertext is still in the database's write-ahead log, since a backup or a long read uses an older state: it is \
+                 gone when that has ended, or the broker is started again."
+            };
+            format!(
+                "{what} is destroyed. {file} Backups made before have it, until they or the generation of the keyring that they \
+                 need are deleted."
+            )
         })
     }
 }

@@ -30,9 +30,10 @@ impl Emptying {
         }))
     }
 
-    /// Waits until the log is empty; no longer than the attempts take after which a warning is logged.
-    pub(crate) async fn wait(self) {
-        let _empty_or_late = timeout(ANSWER_WAIT, self.0).await;
+    /// Waits until the log is empty; no longer than the attempts take after which a warning is logged. Returns whether it
+    /// is.
+    pub(crate) async fn wait(self) -> bool {
+        matches!(timeout(ANSWER_WAIT, self.0).await, Ok(Ok(())))
     }
 }
 

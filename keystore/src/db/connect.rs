@@ -81,7 +81,7 @@ pub(crate) async fn connect(path: &Path, lock: Option<DatabaseLock>) -> Result<P
     let checkpoints = pool(1).connect_lazy_with(options.clone().busy_timeout(CHECKPOINT_WAIT));
     let writer = Writer::new(writer, checkpoints);
     // Before this process has readers, so that only those of another process can delay it.
-    Emptying::begin(&writer).wait().await;
+    let _emptied = Emptying::begin(&writer).wait().await;
     let share = async |reader| pool(Readers::share(reader)).connect_with(options.clone()).await;
     let readers = Readers::new(
         share(Reader::Release).await?,

@@ -5,7 +5,7 @@ use vouchsafe_protocol::{ObjectName, PlaintextSecret, SecretPath};
 use crate::db::StoreError;
 use crate::keystore::Keystore;
 use crate::registry::change::Actor;
-use crate::registry::secrets::types::{NewVersion, SecretError, SecretSummary};
+use crate::registry::secrets::types::{Erasure, NewVersion, SecretError, SecretSummary};
 
 impl Keystore {
     /// Puts a secret, or a new version of it.
@@ -91,7 +91,7 @@ impl Keystore {
     ///
     /// When this returns, the change is committed and the version is never released again. As a rule the
     /// ciphertext is then neither in the database's file nor in its write-ahead log. While another process or
-    /// a long query reads an older state, it stays in the log: a warning (`keystore.checkpoint_busy`) is
+    /// a long query reads an older state, it stays in the log ([`Erasure::Waits`]): a warning (`keystore.checkpoint_busy`) is
     /// logged every minute, and the log is emptied as soon as the read has ended. If the process is killed before
     /// that, it is emptied when the database is opened again.
     ///
@@ -102,7 +102,7 @@ impl Keystore {
         actor: Actor<'_>,
         path: &SecretPath,
         version: Option<u64>,
-    ) -> Result<(), SecretError> {
+    ) -> Result<Erasure, SecretError> {
         self.0.registry.destroy_secret(actor, path, version).await
     }
 

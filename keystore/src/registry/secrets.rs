@@ -20,7 +20,7 @@ pub(crate) mod types;
 
 use sealed::{delete_sealed, read_sealed, write_sealed};
 use table::{SecretRow, read_secret, read_secrets, read_versions, write_secret, write_version};
-use types::{MAX_GENERATED, NewVersion, SecretError, SecretSummary, VersionState, VersionSummary};
+use types::{Erasure, MAX_GENERATED, NewVersion, SecretError, SecretSummary, VersionState, VersionSummary};
 
 impl Registry {
     /// Puts a secret, or a new version of it.
@@ -130,7 +130,10 @@ impl Registry {
         path: &SecretPath,
         version: Option<u64>,
     ) -> Result<(), SecretError> {
-        self.move_versions(actor, path, version, VersionState::Retired).await
+        let authorized = actor.authorize("secret.retire", target(path, version))?;
+        let mut change = self.change(&authorized).await?;
+        move_versions(&mut change, path, version, VersionState::Retired).await?;
+        Ok(change.commit().await?)
     }
 
     /// Restores a retired version; or all versions that the last retirement of the whole secret retired, but
@@ -141,7 +144,10 @@ impl Registry {
         path: &SecretPath,
         version: Option<u64>,
     ) -> Result<(), SecretError> {
-        self.move_versions(actor, path, version, VersionState::Active).await
+        let authorized = actor.authorize("secret.restore", target(path, version))?;
+        let mut change = self.change(&authorized).await?;
+        move_versions(&mut change, path, version, VersionState::Active).await?;
+        Ok(change.commit().await?)
     }
 
     /// Deletes the ciphertext and wrapped key of a version, or of all. Copies in backups can be opened until
@@ -151,57 +157,19 @@ impl Registry {
         actor: Actor<'_>,
         path: &SecretPath,
         version: Option<u64>,
-    ) -> Result<(), SecretError> {
-        self.move_versions(actor, path, version, VersionState::Destroyed).await
-    }
-
-    async fn move_versions(
-        &self,
-        actor: Actor<'_>,
-        path: &SecretPath,
-        only: Option<u64>,
-        state: VersionState,
-    ) -> Result<(), SecretError> {
-        let action = match state {
-            VersionState::Active => "secret.restore",
-            VersionState::Retired => "secret.retire",
-            VersionState::Destroyed => "secret.destroy",
-        };
-        let target = only.map_or_else(|| path.to_string(), |version| format!("{path} version {version}"));
-        let authorized = actor.authorize(action, target)?;
+    ) -> Result<Erasure, SecretError> {
+        let authorized = actor.authorize("secret.destroy", target(path, version))?;
         let mut change = self.change(&authorized).await?;
-        let check = change.check();
-        let secret = require_secret(&mut change, path).await?;
-        let versions = read_versions(change.connection(), check, &secret).await?;
-        if let Some(version) = only {
-            let found = versions.iter().find(|found| found.version == version);
-            match found.ok_or_else(|| SecretError::UnknownVersion { path: path.clone(), version })?.state {
-                VersionState::Destroyed => {
-                    return Err(SecretError::Destroyed { path: path.clone(), version });
-                }
-                VersionState::Active | VersionState::Retired => {}
-            }
-        }
-        for moved in moves(path, &versions, only, state, change.epoch)? {
-            if state == VersionState::Destroyed {
-                delete_sealed(change.connection(), path, moved.version).await?;
-            }
-            write_version(&mut change, path, &moved).await?;
-        }
-        match state {
-            VersionState::Destroyed => self.commit_destruction(change).await?,
-            VersionState::Active | VersionState::Retired => change.commit().await?,
-        }
-        Ok(())
+        move_versions(&mut change, path, version, VersionState::Destroyed).await?;
+        Ok(self.commit_destruction(change).await?)
     }
 
     /// Commits, and empties the write-ahead log, which still contains the old pages; continues when the
     /// caller is cancelled.
-    async fn commit_destruction(&self, change: Change<'_>) -> Result<(), StoreError> {
+    async fn commit_destruction(&self, change: Change<'_>) -> Result<Erasure, StoreError> {
         let emptying = Emptying::begin(&self.log.pools.writer);
         change.commit().await?;
-        emptying.wait().await;
-        Ok(())
+        Ok(if emptying.wait().await { Erasure::Done } else { Erasure::Waits })
     }
 
     /// Metadata of a secret.
@@ -233,6 +201,38 @@ impl Registry {
         }
         Ok(summaries)
     }
+}
+
+/// What a change of these versions is recorded for.
+fn target(path: &SecretPath, only: Option<u64>) -> String {
+    only.map_or_else(|| path.to_string(), |version| format!("{path} version {version}"))
+}
+
+async fn move_versions(
+    change: &mut Change<'_>,
+    path: &SecretPath,
+    only: Option<u64>,
+    state: VersionState,
+) -> Result<(), SecretError> {
+    let check = change.check();
+    let secret = require_secret(change, path).await?;
+    let versions = read_versions(change.connection(), check, &secret).await?;
+    if let Some(version) = only {
+        let found = versions.iter().find(|found| found.version == version);
+        match found.ok_or_else(|| SecretError::UnknownVersion { path: path.clone(), version })?.state {
+            VersionState::Destroyed => {
+                return Err(SecretError::Destroyed { path: path.clone(), version });
+            }
+            VersionState::Active | VersionState::Retired => {}
+        }
+    }
+    for moved in moves(path, &versions, only, state, change.epoch)? {
+        if state == VersionState::Destroyed {
+            delete_sealed(change.connection(), path, moved.version).await?;
+        }
+        write_version(change, path, &moved).await?;
+    }
+    Ok(())
 }
 
 /// The versions that a change of state affects, in their new state.

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::db::Reader;
-use crate::registry::secrets::types::VersionState;
+use crate::registry::secrets::types::{Erasure, VersionState};
 
 #[tokio::test]
 async fn a_destroyed_version_has_no_bytes_left() {
@@ -17,7 +17,7 @@ async fn a_destroyed_version_has_no_bytes_left() {
     let StoredState::Active(active) = fixture.state("prod/db").await.unwrap() else { panic!("not active") };
     let (data, key) = active.sealed_bytes();
     assert!(contains(&fixture.bytes(), data) && contains(&fixture.bytes(), key));
-    fixture.keystore.destroy_secret(BY, &here, Some(1)).await.unwrap();
+    assert_eq!(fixture.keystore.destroy_secret(BY, &here, Some(1)).await.unwrap(), Erasure::Done);
     assert!(!contains(&fixture.bytes(), data), "ciphertext");
     assert!(!contains(&fixture.bytes(), key), "wrapped key");
     assert_eq!(fixture.served("prod/db").await, None);
@@ -26,6 +26,20 @@ async fn a_destroyed_version_has_no_bytes_left() {
     let gone = fixture.keystore.restore_secret(BY, &here, None).await.unwrap_err();
     assert!(matches!(gone, SecretError::NothingToRestore { .. }));
     assert_eq!(fixture.served("prod/db").await, None, "what is destroyed does not come back");
+}
+
+#[tokio::test]
+async fn ciphertext_that_a_reader_keeps_is_said_to_be_there_still() {
+    let fixture = Fixture::new().await;
+    fixture.put("prod/db", b"value").await;
+    let StoredState::Active(active) = fixture.state("prod/db").await.unwrap() else { panic!("not active") };
+    let (data, _) = active.sealed_bytes();
+    let mut reads = fixture.keystore.pools().read(Reader::Records, "test").await.unwrap();
+    sqlx::query("SELECT COUNT(*) FROM log_leaves").fetch_one(&mut *reads).await.unwrap();
+    let said = fixture.keystore.destroy_secret(BY, &path("prod/db"), None).await.unwrap();
+    assert_eq!(said, Erasure::Waits);
+    assert!(contains(&fixture.bytes(), data));
+    assert_eq!(fixture.served("prod/db").await, None, "it is not released in any case");
 }
 
 /// Whether a file of this folder contains these bytes.

@@ -25,7 +25,7 @@ use crate::api::policies::{CheckedPolicy, ListedPolicy, PolicyDiff, PolicyDiffRe
 use crate::api::proposals::{ApproveProposal, ListProposals, Proposal, RejectProposal};
 use crate::api::readiness::Readiness;
 use crate::api::secrets::{
-    ChangeVersion, GenerateSecret, PutSecret, SecretSummary, SecretVersion, SetPolicy,
+    ChangeVersion, DestroyedVersion, GenerateSecret, PutSecret, SecretSummary, SecretVersion, SetPolicy,
     ShowSecret,
 };
 use crate::api::volumes::{ListVolumes, NameVolume, Volume, VolumePage};
@@ -66,7 +66,7 @@ fn objects() -> Vec<Call> {
         post("/v1/secrets/set-policy").takes::<SetPolicy>().silent(),
         post("/v1/secrets/retire").takes::<ChangeVersion>().silent(),
         post("/v1/secrets/restore").takes::<ChangeVersion>().silent(),
-        post("/v1/secrets/destroy").takes::<ChangeVersion>().silent(),
+        post("/v1/secrets/destroy").takes::<ChangeVersion>().gives::<DestroyedVersion>(),
         get("/v1/policies").lists::<ListedPolicy>(),
         get("/v1/policies/show").asks::<ShowDocument>().gives::<Document>(),
         post("/v1/policies/check").takes::<NewDocument>().gives::<CheckedPolicy>(),

@@ -38,7 +38,7 @@ use crate::api::operators::{
 use crate::api::policies::{ChangedDecision, CheckedPolicy, ListedPolicy, PolicyDiff, PolicyDiffRequest};
 use crate::api::readiness::{Readiness, Reason};
 use crate::api::secrets::{
-    ChangeVersion, GenerateSecret, PutSecret, SecretSummary, SecretValue, SecretVersion,
+    ChangeVersion, DestroyedVersion, GenerateSecret, PutSecret, SecretSummary, SecretValue, SecretVersion,
     SetPolicy, ShowSecret, VersionState, VersionSummary,
 };
 use crate::api::volumes::{ListVolumes, NameVolume, Volume, VolumeId, VolumePage};
@@ -75,6 +75,7 @@ samples! {
     SecretVersion = [Self { path: path(), version: 1 }];
     SetPolicy = [Self { path: path(), policy: name() }];
     ChangeVersion = [Some(1), None].map(|version| Self { path: path(), version });
+    DestroyedVersion = [true, false].map(|erased| Self { erased });
     SecretSummary = [Self {
         path: path(), purpose: Purpose::App, per_instance: false, policy: name(), created_at: AT,
         versions: vec![

@@ -2,13 +2,14 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
+use vouchsafe_keystore::registry::Erasure;
 use vouchsafe_policy::operators::Permit;
 
-use crate::api::secrets::ChangeVersion;
+use crate::api::secrets::{ChangeVersion, DestroyedVersion};
 use crate::body::Body;
 use crate::broker::Broker;
 use crate::operators::principal::{Act, Principal};
-use crate::operators::respond::done;
+use crate::operators::respond::{answer, done};
 use crate::operators::submission::Submission;
 use crate::problem::HttpProblem;
 
@@ -35,8 +36,8 @@ pub(super) async fn destroy(
     Submission { principal, body }: Submission,
 ) -> Result<HttpResponse, HttpProblem> {
     let (permit, ChangeVersion { path, version }) = permitted(&principal, &body)?;
-    broker.keystore.destroy_secret(principal.by(&permit), &path, version).await?;
-    done()
+    let erasure = broker.keystore.destroy_secret(principal.by(&permit), &path, version).await?;
+    answer(&DestroyedVersion { erased: erasure == Erasure::Done })
 }
 
 fn permitted(principal: &Principal, body: &Body) -> Result<(Permit, ChangeVersion), HttpProblem> {

@@ -179,6 +179,16 @@ impl From<sqlx::Error> for SecretError {
     }
 }
 
+/// Whether the ciphertext of what was destroyed is gone from the database's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Erasure {
+    /// It is in no file of the database any more.
+    Done,
+    /// It is in the write-ahead log until a backup or a read of an older state ends, and gone soon after that, or when the
+    /// database is opened again.
+    Waits,
+}
+
 /// The attributes of a new version.
 #[derive(Clone, Copy, Debug)]
 pub struct NewVersion<'a> {
