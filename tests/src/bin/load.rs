@@ -21,7 +21,7 @@ mod strangers;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use vouchsafe_protocol::{ReleasePaths, SecretPath};
 use vouchsafe_tests::broker::Broker;
 use vouchsafe_tests::fleet::{self, Kind, Operators};
@@ -33,7 +33,10 @@ use report::Report;
 
 /// Drives a broker with simulated guests and measures the cost of a release.
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Other>,
     /// The guests' kind of evidence.
     #[arg(long, value_enum, default_value = "snp")]
     kind: Kind,
@@ -49,23 +52,22 @@ struct Arguments {
     /// A release policy to use instead of the kind's own.
     #[arg(long, value_name = "FILE")]
     policy: Option<std::path::PathBuf>,
-    /// Measure one honest guest at a time, with an idle broker and together with strangers from other
-    /// addresses: connections that request /readyz without a pause, that hold bodies, and idle ones of one
-    /// address. `--seconds` applies to each part.
-    #[arg(long)]
-    strangers: bool,
-    /// Connections of the strangers.
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=4000))]
-    connections: u16,
     /// Print the numbers as JSON.
     #[arg(long)]
     json: bool,
 }
 
+/// Something else to measure.
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// An honest guest and `secret retire` beside strangers, and beside an idle broker in the same run.
+    Strangers(strangers::Arguments),
+}
+
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    if arguments.strangers {
-        let report = strangers::measure(&arguments)?;
+    if let Some(Other::Strangers(arguments)) = &arguments.command {
+        let report = strangers::measure(arguments)?;
         let text = if arguments.json { serde_json::to_string_pretty(&report)? } else { report.human() };
         writeln!(std::io::stdout(), "{text}")?;
         return Ok(());

@@ -1,158 +1,158 @@
-//! An honest guest's latency together with strangers, and with an idle broker in the same run.
+//! An honest guest and an operator beside strangers, and beside an idle broker in the same run.
 //!
-//! The broker has its default shares. The guest uses 127.0.0.1, all strangers of a part one other address,
-//! which is the hardest case for the share of an address and the easiest for the number of addresses. Each
-//! release of the guest is checked and opened.
+//! The guest has an address of its own, and the broker its default limits. Each release and each retirement has a new connection. Where
+//! there are two processors or more, the broker has half of them to itself; strangers, guest and operator share the others,
+//! strangers with a low priority. So a ratio is what the strangers cost the broker, plus what they cost guest and
+//! operator on their way to it, and errs on the high side.
 
 #[path = "strangers/connection.rs"]
 mod connection;
+#[path = "strangers/crowd.rs"]
+mod crowd;
+#[path = "strangers/honest.rs"]
+mod honest;
+#[path = "strangers/processors.rs"]
+mod processors;
 #[path = "strangers/report.rs"]
 mod report;
+#[path = "strangers/worthless.rs"]
+mod worthless;
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
-use hdrhistogram::Histogram;
-use vouchsafe_protocol::{ReleasePaths, SecretPath};
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
 use vouchsafe_tests::broker::Broker;
-use vouchsafe_tests::fleet::{self, Guest, Operators};
+use vouchsafe_tests::fleet::{self, Kind};
 
+use super::POLICY;
 use super::process::Process;
-use super::{Arguments, POLICY};
-use connection::{Connection, Target};
-use report::{Part, Report};
+use crowd::Crowd;
+use honest::Honest;
+use processors::Processors;
+use report::{Part, Report, Usage};
 
-/// The behaviour of strangers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An honest guest and `secret retire` beside strangers and beside an idle broker.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The honest guest's kind of evidence.
+    #[arg(long, value_enum, default_value = "both")]
+    kind: Kind,
+    /// Seconds to measure each part.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Connections of strangers, one number for each round.
+    #[arg(long, value_delimiter = ',', default_values_t = [500, 2000], value_parser = clap::value_parser!(u16).range(1..=4000))]
+    connections: Vec<u16>,
+    /// What strangers do; all of it, one after the other, if not given.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Strangers>,
+    /// Print the numbers as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What strangers do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Strangers {
-    /// There are none.
-    Nobody,
-    /// `GET /readyz`, one after the other.
-    Readiness,
-    /// A release request with a live challenge, most of whose body is never sent.
+    /// Evidence under live challenges whose signature is wrong: reports, and quotes with a genuine AK certificate.
+    Worthless,
+    /// The same with a log as large as it may be.
+    Large,
+    /// Requests with a live challenge, most of whose body is never sent.
     Bodies,
-    /// A connection that is opened and never used.
-    Connections,
+    /// `GET /readyz` without a pause.
+    Readyz,
+    /// Everything above, and connections that are never used, all from one address.
+    OneAddress,
+    /// Everything above, from many addresses.
+    Mix,
+}
+
+/// What one connection of a stranger does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    Worthless,
+    Large,
+    Body,
+    Readyz,
+    Idle,
 }
 
 impl Strangers {
-    const ALL: [Self; 5] = [Self::Nobody, Self::Readiness, Self::Bodies, Self::Connections, Self::Nobody];
+    /// What the connection with this number does.
+    fn act(self, number: u16) -> Act {
+        let of = |acts: &[Act]| acts.get(usize::from(number) % acts.len()).copied().unwrap_or(Act::Idle);
+        match self {
+            Self::Worthless => Act::Worthless,
+            Self::Large => Act::Large,
+            Self::Bodies => Act::Body,
+            Self::Readyz => Act::Readyz,
+            Self::OneAddress => of(&[Act::Worthless, Act::Large, Act::Body, Act::Readyz, Act::Idle]),
+            Self::Mix => of(&[Act::Worthless, Act::Large, Act::Body, Act::Readyz]),
+        }
+    }
 
-    /// Their address: another one for each part, so that the parts do not affect each other.
-    const fn address(self) -> Ipv4Addr {
-        Ipv4Addr::new(127, 0, 0, 2 + self as u8)
+    /// The address of that connection: one for all, or so many that none exceeds its share. Other ones in each part.
+    fn address(self, number: u16, part: u8) -> Ipv4Addr {
+        // Not in step with what the connection does: each address does all of it.
+        let of = match self {
+            Self::OneAddress => 0,
+            _ => (number / 4 + number) % ADDRESSES,
+        };
+        Ipv4Addr::new(127, 1, part, u8::try_from(of + 1).unwrap_or(u8::MAX))
+    }
+
+    fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 }
 
 /// Measures each part, one after the other, against one broker.
 pub(crate) fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
+    let processors = Processors::divide()?;
     let folder = tempfile::tempdir()?;
     let broker = Broker::start(folder.path(), &fleet::roots(), fleet::SHARES)?;
     fleet::prepare(&broker, POLICY, &arguments.kind.policy())?;
-    let path = SecretPath::parse("load/db/password")?;
-    fleet::put(&Operators::new(&broker)?, &path, POLICY, &[0x5e; 32])?;
-    let paths = ReleasePaths::new(vec![path])?;
-    let vm = fleet::boot(1).pop().context("a VM")?;
-    let parts = Strangers::ALL.map(|strangers| {
-        let guest = Guest::new(&broker, Arc::clone(&vm), arguments.kind)?;
-        part(&broker, arguments, &guest, &paths, strangers)
-    });
-    Ok(Report::new(arguments, parts.into_iter().collect::<anyhow::Result<_>>()?))
+    processors.leave_the_brokers()?;
+    let honest = Honest::new(&broker, arguments.kind)?;
+    let window = Duration::from_secs(arguments.seconds);
+    let all = Strangers::value_variants().to_vec();
+    let kinds = if arguments.only.is_empty() { all } else { arguments.only.clone() };
+    let mut parts = vec![part(&broker, &honest, window, None, 0)?];
+    for connections in &arguments.connections {
+        for strangers in &kinds {
+            let number = u8::try_from(parts.len()).context("too many parts")?;
+            parts.push(part(&broker, &honest, window, Some((*strangers, *connections)), number)?);
+        }
+        let number = u8::try_from(parts.len()).context("too many parts")?;
+        parts.push(part(&broker, &honest, window, None, number)?);
+    }
+    Ok(Report::new(arguments.kind, processors.describe(), parts))
 }
 
 fn part(
     broker: &Broker,
-    arguments: &Arguments,
-    guest: &Guest,
-    paths: &ReleasePaths,
-    strangers: Strangers,
+    honest: &Honest,
+    window: Duration,
+    strangers: Option<(Strangers, u16)>,
+    number: u8,
 ) -> anyhow::Result<Part> {
-    let crowd = Crowd::gather(broker, arguments.connections, strangers)?;
-    let process = Process::new(broker.process_id());
-    let (mut times, mut resident) = (Histogram::<u64>::new_with_bounds(1, 60_000_000, 3)?, 0);
-    let (started, window) = (Instant::now(), Duration::from_secs(arguments.seconds));
-    while started.elapsed() < window {
-        let from = Instant::now();
-        guest.fetch(paths)?;
-        times.saturating_record(u64::try_from(from.elapsed().as_micros()).unwrap_or(u64::MAX));
-        resident = resident.max(process.resident()?);
-    }
-    ensure!(!times.is_empty(), "no release was measured: measure for longer");
-    Ok(Part::new(strangers, &times, crowd.end(), resident))
+    let crowd =
+        strangers.map(|(strangers, connections)| Crowd::gather(broker, strangers, connections, number));
+    let crowd = crowd.transpose()?;
+    let (of_broker, own) = (Process::new(broker.process_id()), Process::new(std::process::id()));
+    let (broker_cpu, own_cpu, started) = (of_broker.cpu()?, own.cpu()?, Instant::now());
+    let times = honest.measure(window, || of_broker.resident())?;
+    let seconds = started.elapsed().as_secs_f64();
+    let share = |before: Duration, after: Duration| after.saturating_sub(before).as_secs_f64() / seconds;
+    let usage = Usage { broker: share(broker_cpu, of_broker.cpu()?), generator: share(own_cpu, own.cpu()?) };
+    let counts = crowd.map(Crowd::end);
+    Ok(Part::new(strangers, &times, usage, counts.as_deref()))
 }
 
-/// Results of the strangers.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    /// Connections open now.
-    pub(crate) open: AtomicU64,
-    /// The most that were open at the same time.
-    pub(crate) most_open: AtomicU64,
-    /// Requests that were answered.
-    pub(crate) answered: AtomicU64,
-    /// Connections that the broker closed before TLS, or did not accept.
-    pub(crate) turned_away: AtomicU64,
-}
-
-/// Strangers, one thread each, until they are told to stop.
-struct Crowd {
-    counts: Arc<Counts>,
-    over: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-impl Crowd {
-    fn gather(broker: &Broker, connections: u16, strangers: Strangers) -> anyhow::Result<Self> {
-        let (counts, over) = (Arc::<Counts>::default(), Arc::<AtomicBool>::default());
-        let mut threads = Vec::new();
-        if strangers != Strangers::Nobody {
-            let target = Arc::new(Target::new(broker, strangers.address())?);
-            for _ in 0..connections {
-                let (target, counts, over) = (Arc::clone(&target), Arc::clone(&counts), Arc::clone(&over));
-                let stranger = thread::Builder::new().stack_size(STACK);
-                threads.push(stranger.spawn(move || act(&target, strangers, &counts, &over))?);
-            }
-        }
-        thread::sleep(SETTLE);
-        Ok(Self { counts, over, threads })
-    }
-
-    fn end(self) -> Arc<Counts> {
-        self.over.store(true, Ordering::SeqCst);
-        for thread in self.threads {
-            // A stranger that panicked has no further effect.
-            let _panicked = thread.join();
-        }
-        self.counts
-    }
-}
-
-/// One stranger: connects again and again, whatever the result.
-fn act(target: &Target, strangers: Strangers, counts: &Counts, over: &AtomicBool) {
-    while !over.load(Ordering::Relaxed) {
-        let Ok(mut connection) = Connection::open(target) else {
-            counts.turned_away.fetch_add(1, Ordering::Relaxed);
-            thread::sleep(AGAIN);
-            continue;
-        };
-        let open = counts.open.fetch_add(1, Ordering::Relaxed) + 1;
-        counts.most_open.fetch_max(open, Ordering::Relaxed);
-        // It ends when the broker closes it.
-        let _ended = match strangers {
-            Strangers::Readiness => connection.ask_for_readiness(counts, over),
-            Strangers::Bodies => connection.hold_a_body(counts, over),
-            Strangers::Connections | Strangers::Nobody => connection.hold(over),
-        };
-        counts.open.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-const STACK: usize = 256 * 1024;
-/// Time until strangers have all that they can get.
-const SETTLE: Duration = Duration::from_secs(3);
-/// Time between two attempts of a stranger that was turned away.
-const AGAIN: Duration = Duration::from_millis(200);
+/// Addresses of strangers: each has at most 250 connections, less than its share.
+const ADDRESSES: u16 = 16;
