@@ -6,19 +6,23 @@
 //! networks together can still fill the listener; a log line and a metric then say so.
 
 pub(crate) mod network;
+pub(crate) mod pacing;
 pub(crate) mod shares;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 
 use crate::average::{Average, retry_seconds};
 use crate::log::sampled::Notice;
 use crate::metrics::ListenerMetrics;
 use network::Site;
+use pacing::Pacing;
 
 pub use network::Network;
 pub use shares::{Shares, TurnedAway};
@@ -29,6 +33,7 @@ pub struct Admission {
     listener: &'static str,
     shares: ArcSwap<Shares>,
     table: Mutex<Table>,
+    pacing: Mutex<Pacing>,
     metrics: ListenerMetrics,
 }
 
@@ -36,6 +41,10 @@ pub struct Admission {
 struct Table {
     connections: usize,
     bodies: usize,
+    /// Bodies that are being read.
+    reading: HashMap<u64, Reading>,
+    /// Numbers the next of them.
+    next: u64,
     networks: HashMap<Network, Usage>,
     /// Only sites with connections or bodies, so there are no more entries than connections.
     sites: HashMap<Site, Held>,
@@ -62,6 +71,14 @@ struct Usage {
     at: Instant,
 }
 
+/// A body that is being read. It may be displaced.
+#[derive(Debug)]
+struct Reading {
+    network: Network,
+    bytes: usize,
+    displaced: Arc<Notify>,
+}
+
 /// One admitted connection. It is counted until this is dropped.
 #[derive(Debug)]
 pub struct ConnectionPermit {
@@ -77,13 +94,18 @@ pub struct BodyPermit {
     network: Network,
     bytes: usize,
     since: Instant,
+    number: u64,
+    displaced: Arc<Notify>,
+    /// Whether the body has been read as a whole.
+    kept: AtomicBool,
 }
 
 impl Admission {
     /// An admission without connections. `listener` is its name in the log and in metrics.
     #[must_use]
     pub fn new(listener: &'static str, shares: Shares, metrics: ListenerMetrics) -> Arc<Self> {
-        Arc::new(Self { listener, shares: ArcSwap::from_pointee(shares), table: Mutex::default(), metrics })
+        let shares = ArcSwap::from_pointee(shares);
+        Arc::new(Self { listener, shares, table: Mutex::default(), pacing: Mutex::default(), metrics })
     }
 
     /// The listener's name in the log and in metrics.
@@ -129,34 +151,41 @@ impl Admission {
         Ok(ConnectionPermit { admission: Arc::clone(self), address: address.to_canonical(), network })
     }
 
-    /// Reserves room for a body of this many bytes, before its first byte is kept.
+    /// Counts a request from this network, with a body of this length; returns how long it has to wait before anything is done for it.
+    ///
+    /// # Errors
+    /// The seconds after which to try again, if it would have to wait too long.
+    pub(crate) fn request(&self, network: Network, body: usize, now: Instant) -> Result<Duration, u32> {
+        let Some(rate) = self.shares.load().requests_of_network else { return Ok(Duration::ZERO) };
+        // A panic could at most leave a count that is off by one.
+        let mut table = self.pacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let paced = table.request(network, pacing::weight(body), &rate, now);
+        drop(table);
+        if paced != Ok(Duration::ZERO) {
+            self.metrics.request_delayed(self.listener);
+        }
+        paced.map_err(retry_seconds)
+    }
+
+    /// Reserves room for a body of this many bytes, before its first byte is kept. If there is none left, bodies that are still being read
+    /// make room: those of the network, or site, that holds the most, as long as that holds more than this one.
     ///
     /// # Errors
     /// [`TurnedAway`], which is counted.
     pub fn body(self: &Arc<Self>, network: Network, bytes: usize) -> Result<BodyPermit, TurnedAway> {
         let shares = **self.shares.load();
         let mut table = self.table();
-        let held = table.bodies.saturating_add(bytes);
-        let of_site = table.held_by(network.site()).bodies.saturating_add(bytes);
-        let usage = table.networks.entry(network).or_insert_with(|| Usage::new(Instant::now()));
-        let of_network = usage.bodies.saturating_add(bytes);
-        let refused = if of_network > shares.bodies_of_network || of_site > shares.bodies_of_site() {
-            Some(TurnedAway::Address)
-        } else {
-            (held > shares.bodies).then_some(TurnedAway::Full)
-        };
-        if let Some(reason) = refused {
+        if let Err(reason) = table.reserve(network, bytes, &shares) {
             drop(table);
             self.metrics.body_turned_away(self.listener, reason);
             return Err(reason);
         }
-        usage.bodies = of_network;
-        table.bodies = held;
-        if let Some(site) = network.site() {
-            table.sites.entry(site).or_default().bodies = of_site;
-        }
-        self.metrics.body_bytes(self.listener, held);
-        Ok(BodyPermit { admission: Arc::clone(self), network, bytes, since: Instant::now() })
+        let (number, displaced) = (table.next, Arc::<Notify>::default());
+        table.next += 1;
+        table.reading.insert(number, Reading { network, bytes, displaced: Arc::clone(&displaced) });
+        self.metrics.body_bytes(self.listener, table.bodies);
+        let (admission, since, kept) = (Arc::clone(self), Instant::now(), AtomicBool::new(false));
+        Ok(BodyPermit { admission, network, bytes, since, number, displaced, kept })
     }
 
     /// Seconds in which room for a body should become free: as long as it was held lately.
@@ -170,6 +199,12 @@ impl Admission {
         self.table().connections
     }
 
+    /// As if the networks had waited: they may open connections.
+    #[cfg(test)]
+    pub(crate) fn forget_opened(&self) {
+        self.table().networks.values_mut().for_each(|usage| usage.opened = 0.0);
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         // A panic could at most leave a count that is off by one.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
@@ -177,6 +212,46 @@ impl Admission {
 }
 
 impl Table {
+    fn reserve(&mut self, network: Network, bytes: usize, shares: &Shares) -> Result<(), TurnedAway> {
+        let of_network = self.networks.get(&network).map_or(0, |usage| usage.bodies).saturating_add(bytes);
+        let of_site = self.held_by(network.site()).bodies.saturating_add(bytes);
+        if of_network > shares.bodies_of_network || of_site > shares.bodies_of_site() {
+            return Err(TurnedAway::Address);
+        }
+        while self.bodies.saturating_add(bytes) > shares.bodies {
+            self.displace_for(network, bytes).ok_or(TurnedAway::Full)?;
+        }
+        let usage = self.networks.entry(network).or_insert_with(|| Usage::new(Instant::now()));
+        usage.bodies = of_network;
+        self.bodies = self.bodies.saturating_add(bytes);
+        if let Some(site) = network.site() {
+            self.sites.entry(site).or_default().bodies = of_site;
+        }
+        Ok(())
+    }
+
+    /// Takes its room from the newest body that is being read, of those who hold the most.
+    fn displace_for(&mut self, network: Network, bytes: usize) -> Option<()> {
+        let held = |of: Network| self.networks.get(&of).map_or(0, |usage| usage.bodies);
+        let of_group = |of: Network| of.site().map_or_else(|| held(of), |_| self.held_by(of.site()).bodies);
+        let size = |of: Network| (of_group(of), held(of));
+        let (number, reading) =
+            self.reading.iter().max_by_key(|(number, reading)| (size(reading.network), **number))?;
+        let (number, other) = (*number, reading.network);
+        let is_more = match other.group() == network.group() {
+            true => held(other) > held(network).saturating_add(bytes),
+            false => of_group(other) > of_group(network).saturating_add(bytes),
+        };
+        if !is_more {
+            return None;
+        }
+        let reading = self.reading.remove(&number)?;
+        self.release(reading.network, 0, reading.bytes);
+        // Its reader drops what it has read so far.
+        reading.displaced.notify_one();
+        Some(())
+    }
+
     fn connect(&mut self, network: Network, shares: &Shares, now: Instant) -> Result<(), TurnedAway> {
         if self.connections >= shares.connections || !self.has_room_for(network, shares, now) {
             return Err(TurnedAway::Full);
@@ -277,11 +352,28 @@ impl Drop for ConnectionPermit {
     }
 }
 
+impl BodyPermit {
+    /// Returns once another body has this room: what was read has to be dropped.
+    pub(crate) async fn displaced(&self) {
+        self.displaced.notified().await;
+    }
+
+    /// The body has been read as a whole: from here on it keeps its room. `false` if another one has got it by now.
+    pub(crate) fn keep(&self) -> bool {
+        let keeps = self.admission.table().reading.remove(&self.number).is_some();
+        self.kept.store(keeps, Ordering::Relaxed);
+        keeps
+    }
+}
+
 impl Drop for BodyPermit {
     fn drop(&mut self) {
         let mut table = self.admission.table();
-        table.release(self.network, 0, self.bytes);
         table.held.add(self.since.elapsed());
+        // Otherwise it was displaced, and its room is that of another body.
+        if table.reading.remove(&self.number).is_some() || self.kept.load(Ordering::Relaxed) {
+            table.release(self.network, 0, self.bytes);
+        }
         self.admission.metrics.body_bytes(self.admission.listener, table.bodies);
     }
 }

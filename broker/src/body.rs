@@ -226,7 +226,7 @@ impl BodyReader {
         if let Some(connection) = &self.connection {
             connection.consumed(body.bytes.len());
         }
-        while let Some(mut chunk) = self.chunk().await? {
+        while let Some(mut chunk) = self.chunk_of(&body.room).await? {
             if body.bytes.len().saturating_add(chunk.len()) > room {
                 self.forget(&mut chunk);
                 return Err(self.problem(ReasonCode::RequestTooLarge));
@@ -240,7 +240,7 @@ impl BodyReader {
         if let Some(connection) = &self.connection {
             connection.body_ended();
         }
-        Ok(body)
+        if body.room.keep() { Ok(body) } else { Err(self.turned_away(TurnedAway::Full)) }
     }
 
     /// Receives and drops what is in flight for a moment: a client that is still sending would otherwise see
@@ -269,6 +269,16 @@ impl BodyReader {
         match self.length {
             Some(length) if length > self.limits.size => Err(self.problem(ReasonCode::RequestTooLarge)),
             _ => Ok(()),
+        }
+    }
+
+    /// The next chunk, unless the room is given to another body before.
+    async fn chunk_of(&mut self, room: &BodyPermit) -> Result<Option<Bytes>, HttpProblem> {
+        let displaced = self.turned_away(TurnedAway::Full);
+        tokio::select! {
+            biased;
+            () = room.displaced() => Err(displaced),
+            chunk = self.chunk() => chunk,
         }
     }
 

@@ -114,6 +114,8 @@ pub struct Limits {
     pub connection: Duration,
     /// Requests on one connection.
     pub requests: u32,
+    /// Requests that one address may send per minute on the guests' listener; what exceeds that waits.
+    pub requests_per_minute: u32,
     /// MiB of request bodies held at the same time, on each listener.
     pub bodies: usize,
     /// Of these, MiB of one address, on the guests' listener.
@@ -254,6 +256,7 @@ impl BrokerConfig {
             ("limits.connections_per_address", limits.connections_per_address > 0, "at least 1"),
             ("limits.connections_per_minute", limits.connections_per_minute > 0, "at least 1"),
             ("limits.connection", !limits.connection.is_zero(), "at least 1 second"),
+            ("limits.requests_per_minute", limits.requests_per_minute > 0, "at least 1"),
             ("limits.requests", limits.requests > 0, "at least 1"),
             ("limits.bodies", limits.bodies >= LEAST_BODIES, "at least 32 MiB, for a bundle of collateral"),
             ("limits.bodies_per_address", limits.bodies_per_address >= 2, "at least 2 MiB, for one request"),
@@ -325,6 +328,7 @@ impl Default for Limits {
             connections_per_minute: 3000,
             connection: Duration::from_secs(300),
             requests: 20,
+            requests_per_minute: 6000,
             bodies: 256,
             bodies_per_address: 32,
             probe: Duration::from_secs(10),

@@ -28,9 +28,11 @@ use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use actix_web::rt::net::TcpStream;
 use actix_web::web::{Data, ServiceConfig};
 use arc_swap::ArcSwap;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use vouchsafe_protocol::ReasonCode;
+use vouchsafe_protocol::limits::MAX_REQUEST;
 
 use crate::admission::Admission;
 use crate::broker::Broker;
@@ -39,6 +41,7 @@ use crate::problem::{Audience, HttpProblem};
 use crate::tls::ListenerTls;
 use crate::traces::Trace;
 use crate::{guests, operators};
+use client::Client;
 use connection::{Connection, Stream};
 use prepared::PreparedSocket;
 use proxy::Proxies;
@@ -180,16 +183,22 @@ fn connections(
     stopping: GracefulShutdownSignal,
     configure: fn(&Broker, &mut ServiceConfig),
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = Ended, InitError = ()> {
-    let broker = Data::from(Arc::clone(&accepting.broker));
+    let (broker, paced) = (Data::from(Arc::clone(&accepting.broker)), accepting.clone());
     let (limits, traces, audience) = (broker.config().limits, broker.traces.clone(), accepting.audience);
     let app = App::new()
         .app_data(broker.clone())
         .wrap_fn(move |request, service| {
             let bounds = Bounds::begin(&request);
             let trace = Trace::begin(traces.as_ref(), audience, &request);
-            let answer = service.call(request);
+            let answer = match pace(&paced, &request) {
+                Ok(wait) => Ok(after(wait, service.call(request))),
+                Err(problem) => Err(request.error_response(problem)),
+            };
             async move {
-                let answer = answer.await?;
+                let answer = match answer {
+                    Ok(answer) => answer.await?,
+                    Err(turned_away) => turned_away,
+                };
                 answered(&trace, &answer);
                 Ok(bounds.apply(answer))
             }
@@ -223,6 +232,28 @@ fn answered<B>(trace: &Trace, answer: &ServiceResponse<B>) {
     let refusal = answer.response().error().and_then(|error| error.as_error::<HttpProblem>());
     let route = answer.request().match_pattern();
     trace.answered(route.as_deref(), answer.status().as_u16(), refusal.map(HttpProblem::code));
+}
+
+async fn after<A: Future>(wait: Duration, answer: A) -> A::Output {
+    if !wait.is_zero() {
+        sleep(wait).await;
+    }
+    answer.await
+}
+
+/// How long a request has to wait since its network sends too many; an error if that is too long.
+fn pace(accepting: &Accepting, request: &ServiceRequest) -> Result<Duration, HttpProblem> {
+    let (client, headers) = (Client::of(request.request()), request.headers());
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    // Without a length it may become as large as the limit.
+    let unknown = if headers.contains_key(TRANSFER_ENCODING) { MAX_REQUEST } else { 0 };
+    let body = length.unwrap_or(unknown).min(MAX_REQUEST);
+    accepting.admission.request(client.network, body, Instant::now()).map_err(|seconds| {
+        accepting.broker.metrics.refused(ReasonCode::Overloaded);
+        let problem =
+            accepting.audience.problem(ReasonCode::Overloaded, "the address sends too many requests");
+        problem.retry_after(seconds)
+    })
 }
 
 /// The limits of a request's connection.

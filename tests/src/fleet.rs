@@ -344,7 +344,7 @@ const DAY: u64 = 86_400;
 /// address.
 pub const LIMITS: &str = "[limits]\nreleases_per_instance = 1000000000\nreleases_without_instance = 1000000000\n\
                           connections_per_address = 8192\nconnections_per_minute = 1000000000\nrequests = 1000000000\nbodies_per_address = 256\n\
-                          releases_per_address = 8192\n";
+                          releases_per_address = 8192\nrequests_per_minute = 1000000000\n";
 
 /// The same for few guests, when the shares of an address are under test.
 pub const SHARES: &str =

@@ -12,17 +12,31 @@ pub struct Shares {
     /// Connections that one network may open per minute, evenly spread, after an initial burst as large as
     /// its share: each connection costs a TLS handshake.
     pub opened_by_network: u32,
+    /// Requests of one network; `None` without a limit.
+    pub requests_of_network: Option<Rate>,
     /// Bytes of request bodies held at the same time.
     pub bodies: usize,
     /// Of these, bytes held by one network.
     pub bodies_of_network: usize,
 }
 
+/// How often something may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Evenly spread.
+    pub per_minute: u32,
+    /// At once, before that.
+    pub burst: u32,
+}
+
 impl Shares {
     /// The limits of the guests' listener.
     #[must_use]
-    pub const fn guests(limits: &Limits) -> Self {
+    pub fn guests(limits: &Limits) -> Self {
+        // A guest needs a challenge and a release: as many guests as there may be connections can begin at once.
+        let burst = u32::try_from(limits.connections_per_address.saturating_mul(2)).unwrap_or(u32::MAX);
         Self {
+            requests_of_network: Some(Rate { per_minute: limits.requests_per_minute, burst }),
             connections: limits.connections,
             connections_of_network: limits.connections_per_address,
             opened_by_network: limits.connections_per_minute,
@@ -49,9 +63,9 @@ impl Shares {
     /// The limits of the operators' listener. There a body is read only under a valid token, and may be a
     /// whole bundle.
     #[must_use]
-    pub const fn operators(limits: &Limits) -> Self {
+    pub fn operators(limits: &Limits) -> Self {
         let guests = Self::guests(limits);
-        Self { bodies_of_network: guests.bodies, ..guests }
+        Self { bodies_of_network: guests.bodies, requests_of_network: None, ..guests }
     }
 }
 

@@ -7,6 +7,7 @@ const SHARES: Shares = Shares {
     connections: 6,
     connections_of_network: 4,
     opened_by_network: 60,
+    requests_of_network: None,
     bodies: 100,
     bodies_of_network: 60,
 };
@@ -74,6 +75,7 @@ fn t54_one_address_cannot_exceed_its_share_of_bodies() {
     let (admission, _metrics) = admission();
     let [one, other] = [v4(1), v4(2)].map(Network::from);
     let held = admission.body(one, 60).unwrap();
+    assert!(held.keep(), "it has been read");
     assert_eq!(admission.body(one, 1).unwrap_err(), TurnedAway::Address);
     let of_other = admission.body(other, 40).unwrap();
     assert_eq!(admission.body(other, 1).unwrap_err(), TurnedAway::Full);
@@ -163,4 +165,40 @@ fn t54_the_networks_of_a_site_get_a_few_shares_of_bodies() {
     assert!(body(1, 4, 60).is_ok());
     let table = admission.table();
     assert!(table.sites.is_empty() && table.bodies == 0);
+}
+
+#[tokio::test]
+async fn t54_who_holds_the_most_of_the_bodies_makes_room_for_others() {
+    let (admission, _metrics) = admission();
+    admission.set(Shares { bodies_of_network: 100, ..SHARES });
+    let body = |last, bytes| admission.body(Network::from(v4(last)), bytes);
+    let kept = body(1, 40).unwrap();
+    assert!(kept.keep());
+    let (older, newer) = (body(1, 20).unwrap(), body(1, 20).unwrap());
+    let other = body(2, 20).unwrap();
+    assert_eq!(body(3, 90).unwrap_err(), TurnedAway::Full, "that is more than anyone holds");
+    let third = body(3, 10).unwrap();
+    newer.displaced().await;
+    assert!(!newer.keep(), "its room is gone");
+    assert_eq!(admission.table().bodies, 90);
+    drop(newer);
+    assert_eq!(admission.table().bodies, 90, "and is not given back twice");
+    let fourth = body(4, 20).unwrap();
+    older.displaced().await;
+    // What has been read as a whole stays.
+    assert_eq!(body(5, 30).unwrap_err(), TurnedAway::Full);
+    drop((kept, older, other, third, fourth));
+    let table = admission.table();
+    assert!(table.bodies == 0 && table.reading.is_empty());
+}
+
+#[test]
+fn t54_within_a_site_the_network_with_the_most_makes_room() {
+    let (admission, _metrics) = admission();
+    admission.set(Shares { bodies_of_network: 60, ..SHARES });
+    let body = |site, network, bytes| admission.body(Network::from(v6(site, network)), bytes);
+    let (large, small) = (body(1, 1, 60).unwrap(), body(1, 2, 40).unwrap());
+    assert_eq!(body(1, 3, 60).unwrap_err(), TurnedAway::Full);
+    let third = body(1, 3, 50).unwrap();
+    assert!(!large.keep() && small.keep() && third.keep());
 }

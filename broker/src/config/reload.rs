@@ -50,7 +50,7 @@ impl Reloaded {
         let Limits { handshake, head, body, idle, remembered_refusals, remembered_memory, .. } = new;
         let Limits { free_disk, probe, releases_per_address, .. } = new;
         let Limits { connections, connections_per_address, connections_per_minute, connection, .. } = new;
-        let Limits { requests, bodies, bodies_per_address, .. } = new;
+        let Limits { requests, requests_per_minute, bodies, bodies_per_address, .. } = new;
         self.keep("limits.verifiers", old.verifiers == verifiers);
         self.keep("limits.queue", old.queue == queue);
         self.keep("limits.head", old.head == head);
@@ -75,6 +75,8 @@ impl Reloaded {
         self.take(rate, |config| &mut config.limits.connections_per_minute, connections_per_minute);
         self.take("limits.connection", |config| &mut config.limits.connection, connection);
         self.take("limits.requests", |config| &mut config.limits.requests, requests);
+        let rate = "limits.requests_per_minute";
+        self.take(rate, |config| &mut config.limits.requests_per_minute, requests_per_minute);
         self.take("limits.bodies", |config| &mut config.limits.bodies, bodies);
         let share = "limits.bodies_per_address";
         self.take(share, |config| &mut config.limits.bodies_per_address, bodies_per_address);

@@ -51,6 +51,7 @@ fn the_sample_is_read_and_its_commented_keys_show_the_defaults() {
         "connections_per_minute",
         "connection",
         "requests",
+        "requests_per_minute",
         "bodies",
         "bodies_per_address",
         "probe",
@@ -156,7 +157,7 @@ const OTHER: &str = "data = \"/other\"\nkeyring = \"/k\"\nextra_trust_anchors = 
     [operators]\nlisten = \"127.0.0.1:2\"\ncertificate = \"/e\"\nkey = \"/f\"\nproxies = [\"10.0.0.2\"]\n\
     [limits]\nverifiers = 3\nqueue = 1\nreleases = 2\nreleases_per_address = 9\nreleases_per_instance = 3\nreleases_without_instance = 4\n\
     handshake = 9\nhead = 9\nbody = 9\nidle = 9\nconnections = 9\nconnections_per_address = 9\n\
-    connections_per_minute = 9\nconnection = 9\nrequests = 9\nbodies = 99\nbodies_per_address = 9\nprobe = 9\n\
+    connections_per_minute = 9\nconnection = 9\nrequests = 9\nrequests_per_minute = 9\nbodies = 99\nbodies_per_address = 9\nprobe = 9\n\
     remembered_refusals = 9\nremembered_memory = 9\nfree_disk = 9\n[collateral]\nfetch = false\n[log]\nlevel = \"warn\"\n";
 
 #[test]
@@ -188,7 +189,7 @@ fn a_reload_applies_some_keys_and_reports_those_that_need_a_restart() {
             "stop_timeout",
         ]
     );
-    assert_eq!(changed.len(), 2 + 6 + 15, "{changed:?}");
+    assert_eq!(changed.len(), 2 + 6 + 16, "{changed:?}");
     // The changed keys are as in the new file, all others as before.
     let mut expected = new;
     (expected.data, expected.keyring, expected.log) = (old.data.clone(), old.keyring.clone(), old.log);

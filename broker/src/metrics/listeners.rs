@@ -10,6 +10,7 @@ use crate::admission::shares::TurnedAway;
 pub struct ListenerMetrics {
     connections: IntGaugeVec,
     connections_turned_away: IntCounterVec,
+    requests_delayed: IntCounterVec,
     body_bytes: IntGaugeVec,
     bodies_turned_away: IntCounterVec,
 }
@@ -28,7 +29,14 @@ impl ListenerMetrics {
             }
             prometheus::Result::Ok(counters)
         };
+        let delayed = Opts::new(
+            "vouchsafe_requests_delayed_total",
+            "Requests that had to wait, or were turned away, since their address sends too many",
+        );
+        let requests_delayed = registered(registry, IntCounterVec::new(delayed, &["listener"])?)?;
+        requests_delayed.with_label_values(&["guests"]);
         Ok(Self {
+            requests_delayed,
             connections: gauge("vouchsafe_connections", "Connections, TLS handshakes included")?,
             connections_turned_away: counter(
                 "vouchsafe_connections_turned_away_total",
@@ -48,6 +56,10 @@ impl ListenerMetrics {
 
     pub(crate) fn connection_turned_away(&self, listener: &str, reason: TurnedAway) {
         self.connections_turned_away.with_label_values(&[listener, reason.as_str()]).inc();
+    }
+
+    pub(crate) fn request_delayed(&self, listener: &str) {
+        self.requests_delayed.with_label_values(&[listener]).inc();
     }
 
     pub(crate) fn body_bytes(&self, listener: &str, bytes: usize) {

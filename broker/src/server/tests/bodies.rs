@@ -55,7 +55,7 @@ async fn t41_a_body_held_back_until_its_operator_is_removed_changes_nothing() {
         let mut stream = connect(&fixture, operators);
         tokio::task::block_in_place(|| stream.write_all(head.as_bytes()).expect("sent"));
         // Until the token has been checked.
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        sleep(Duration::from_millis(500)).await;
         fixture.keystore().remove_operator(by, "kim").await.expect("removed");
         let before = database(&fixture);
         let answer = tokio::task::block_in_place(|| {
@@ -126,7 +126,7 @@ async fn t54_held_bodies_have_their_room_and_no_more() {
     }
     let taken = 2 * i64::from(1024 * 1024);
     while body_bytes(&fixture.broker) < taken {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        sleep(Duration::from_millis(10)).await;
     }
     let (answer, took) = held().await;
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("overloaded"), "{answer}");
@@ -134,7 +134,7 @@ async fn t54_held_bodies_have_their_room_and_no_more() {
     assert!(answer.contains("retry-after: 3"), "as long as room was held before: {answer}");
     drop(streams);
     while body_bytes(&fixture.broker) > 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        sleep(Duration::from_millis(10)).await;
     }
     stop.stop().await;
 }

@@ -24,11 +24,11 @@ pub(super) fn occupy(broker: &Broker) -> Sender<()> {
     free
 }
 
-async fn until(is_so: impl Fn() -> bool) {
+pub(super) async fn until(is_so: impl Fn() -> bool) {
     let started = Instant::now();
     while !is_so() {
         assert!(started.elapsed() < Duration::from_secs(20), "it never comes to that");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -160,7 +160,7 @@ async fn t54_long_work_on_collateral_holds_up_neither_metrics_nor_operators() {
     let waiting: Vec<_> = (0..4)
         .map(|_| tokio::spawn(exchange(connect(&fixture, operators), status.clone().into_bytes())))
         .collect();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    sleep(Duration::from_millis(300)).await;
     for route in ["/metrics", "/livez", "/readyz", "/metrics"] {
         let asked = exchange(connect(&fixture, operators), get(route, true).into_bytes()).await;
         let (answer, took) = asked;

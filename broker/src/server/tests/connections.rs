@@ -82,7 +82,7 @@ async fn t54_one_address_cannot_hold_all_connections() {
     let mut held: Vec<TcpStream> = (0..15).map(|_| from(2).expect("connected")).collect();
     let admission = Arc::clone(&fixture.broker.admission.guests);
     while admission.held() < 15 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        sleep(Duration::from_millis(5)).await;
     }
     let mut more = from(2).expect("connected");
     more.set_read_timeout(Some(Duration::from_secs(5))).expect("set");

@@ -71,7 +71,7 @@ async fn t54_the_address_behind_a_listed_proxy_is_the_clients() {
     let _held: Vec<_> = (0..3).map(|_| connect([192, 0, 2, 8])).collect();
     let admission = Arc::clone(&fixture.broker.admission.guests);
     while admission.held() < 3 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(ask(&fixture, guests, PROXY, &header(0x21, 0x11, &[192, 0, 2, 8])).await.0, "");
     let (answer, _) = ask(&fixture, guests, PROXY, &header(0x21, 0x11, &[192, 0, 2, 9])).await;
