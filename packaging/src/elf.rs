@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use anyhow::ensure;
+
 use crate::command::{output, text};
 
 /// A program as it is shipped.
@@ -16,11 +18,18 @@ pub(crate) struct Stripped {
 }
 
 impl Stripped {
-    /// Takes out what only a debugger reads, and the build's number.
+    /// Takes out what only a debugger reads. The program keeps its notes: without them binutils 2.40 also drops the segment that has
+    /// the loader write-protect addresses of functions (RELRO).
     pub(crate) fn of(program: &Path) -> anyhow::Result<Self> {
         let file = tempfile::NamedTempFile::new()?;
-        let strip = ["--strip-unneeded", "--remove-section=.comment", "--remove-section=.note*", "-o"];
+        let strip = ["--strip-unneeded", "--remove-section=.comment", "-o"];
         output(Command::new("strip").args(strip).arg(file.path()).arg(program))?;
+        let headers = text(Command::new("objdump").arg("-p").arg(file.path()).env("LC_ALL", "C"))?;
+        ensure!(
+            headers.lines().any(|line| line.trim_start().starts_with("RELRO")),
+            "{}: has no RELRO segment",
+            program.display()
+        );
         Ok(Self { bytes: fs::read(file.path())?, needs: Needs::of(file.path())? })
     }
 }
@@ -62,5 +71,19 @@ mod tests {
                       0 DF *UND* 0 (GLIBC_2.4) memcpy\n0 DF *UND* 0 (GLIBC_2.34) x\n0 DF (GLIBC_2.9)  y\n(GLIBC_PRIVATE)";
         let expected = ["libc.so.6", "libm.so.6"].map(ToOwned::to_owned);
         assert_eq!(Needs::parse(listed), Needs { libraries: expected.into(), glibc: Some((2, 34)) });
+    }
+
+    #[test]
+    fn a_program_keeps_its_protection_and_one_without_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (source, program) = (folder.path().join("a.c"), folder.path().join("a"));
+        fs::write(&source, "int main(void) { return 0; }").unwrap();
+        let build = |option: &str| {
+            output(Command::new("cc").arg(option).arg("-o").arg(&program).arg(&source)).unwrap();
+            Stripped::of(&program).map(|stripped| stripped.needs.libraries)
+        };
+        assert!(build("-Wl,-z,relro,-z,now").unwrap().contains("libc.so.6"));
+        let refused = build("-Wl,-z,norelro").unwrap_err().to_string();
+        assert_eq!(refused, format!("{}: has no RELRO segment", program.display()));
     }
 }
