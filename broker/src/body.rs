@@ -13,13 +13,14 @@ use std::time::Duration;
 use actix_web::body::{BodyStream, MessageBody as _};
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
-use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use actix_web::web::{Bytes, BytesMut, Data};
 use actix_web::{FromRequest, HttpRequest};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 use vouchsafe_protocol::ReasonCode;
 use vouchsafe_protocol::limits::MAX_REQUEST;
+use vouchsafe_protocol::named_members;
 use zeroize::Zeroize as _;
 
 use crate::admission::{Admission, BodyPermit, TurnedAway};
@@ -87,7 +88,7 @@ impl Body {
     /// # Errors
     /// The parser's.
     pub fn parse<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
-        serde_json::from_slice(&self.bytes)
+        named_members::from_slice(&self.bytes)
     }
 }
 
@@ -331,9 +332,12 @@ impl FromRequest for BodyReader {
     }
 }
 
-/// The announced length; `None` for a chunked body, and if there is no body.
+/// The announced length; `None` for a chunked body.
 fn length(headers: &HeaderMap) -> Result<Option<usize>, ()> {
-    let Some(value) = headers.get(CONTENT_LENGTH) else { return Ok(None) };
+    let Some(value) = headers.get(CONTENT_LENGTH) else {
+        // RFC 9112 §6.3: a request with neither field has no body.
+        return Ok((!headers.contains_key(TRANSFER_ENCODING)).then_some(0));
+    };
     value.to_str().ok().and_then(|text| text.parse().ok()).map(Some).ok_or(())
 }
 

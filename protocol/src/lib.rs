@@ -31,6 +31,7 @@ pub mod identity;
 pub mod latch;
 pub mod limits;
 pub mod messages;
+pub mod named_members;
 pub mod path;
 pub mod problem;
 pub mod reference_values;

@@ -92,6 +92,7 @@ async fn put(fixture: &Fixture, token: &str, path: &str, value: &str, chunk: usi
     let request = test::TestRequest::post()
         .uri("/v1/secrets/put")
         .insert_header((header::AUTHORIZATION, format!("Bearer {token}")))
+        .insert_header((header::TRANSFER_ENCODING, "chunked"))
         .to_request();
     let (request, _) = request.replace_payload(Payload::H1 { payload });
     test::call_service(&service, request).await.status().as_u16()
