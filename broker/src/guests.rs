@@ -3,6 +3,7 @@
 mod challenge;
 mod info;
 mod proposals;
+mod query;
 mod release;
 mod request;
 mod volumes;

@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use vouchsafe_protocol::ReasonCode;
 use vouchsafe_protocol::messages::ChallengeAnswer;
 
+use super::query::NoQuery;
 use crate::broker::Broker;
 use crate::clock;
 use crate::pool::Lane;
@@ -14,6 +15,7 @@ use crate::traces::Trace;
 
 pub(super) async fn post(
     broker: Data<Broker>,
+    _: NoQuery,
     request: HttpRequest,
     trace: Trace,
 ) -> Result<HttpResponse, HttpProblem> {

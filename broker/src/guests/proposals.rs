@@ -4,13 +4,18 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use vouchsafe_protocol::messages::ProposalRequest;
 
+use super::query::NoQuery;
 use super::request::receive;
 use crate::body::BodyReader;
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
 use crate::release::{Answered, propose_baseline};
 
-pub(super) async fn post(broker: Data<Broker>, body: BodyReader) -> Result<HttpResponse, HttpProblem> {
+pub(super) async fn post(
+    broker: Data<Broker>,
+    _: NoQuery,
+    body: BodyReader,
+) -> Result<HttpResponse, HttpProblem> {
     let broker = broker.into_inner();
     let request = receive::<ProposalRequest>(&broker, body).await?;
     let (decision, digest) = (request.decision, request.digest);

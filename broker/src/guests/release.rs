@@ -6,13 +6,18 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use vouchsafe_protocol::messages::ReleaseRequest;
 
+use super::query::NoQuery;
 use super::request::receive;
 use crate::body::BodyReader;
 use crate::broker::Broker;
 use crate::problem::HttpProblem;
 use crate::release::{Answered, release};
 
-pub(super) async fn post(broker: Data<Broker>, body: BodyReader) -> Result<HttpResponse, HttpProblem> {
+pub(super) async fn post(
+    broker: Data<Broker>,
+    _: NoQuery,
+    body: BodyReader,
+) -> Result<HttpResponse, HttpProblem> {
     let started = Instant::now();
     let broker = broker.into_inner();
     let request = receive::<ReleaseRequest>(&broker, body).await?;

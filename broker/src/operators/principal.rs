@@ -13,6 +13,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use vouchsafe_keystore::registry::{Actor, Login, LoginError};
 use vouchsafe_policy::operators::{Permit, Permits, WHOLE_BROKER, authorize_operator, operator_permits};
@@ -29,13 +30,11 @@ use crate::traces::Trace;
 
 pub(crate) use vouchsafe_policy::operators::OperatorAction as Act;
 
-/// An operator who presented a valid token with this request.
+/// An operator who presented a valid token with this request, whose query is empty.
 #[derive(Debug)]
 pub(crate) struct Principal {
     login: Login,
     peer: Option<IpAddr>,
-    /// The query of the request, not parsed.
-    query: String,
     /// When the token was checked.
     pub(crate) at: UnixTime,
 }
@@ -54,14 +53,6 @@ impl Principal {
     /// The operator's name.
     pub(super) fn name(&self) -> &str {
         &self.login.identity().name
-    }
-
-    /// The query of the request. There is no other way to it, so that it is parsed under a valid token only.
-    ///
-    /// # Errors
-    /// `malformed-request` names the parameter.
-    pub(super) fn query<T: DeserializeOwned>(&self) -> Result<T, HttpProblem> {
-        query::parse(&self.query)
     }
 
     /// The permits for this action, for answers that omit what the operator may not see instead of failing.
@@ -84,7 +75,20 @@ impl Principal {
     }
 }
 
-impl FromRequest for Principal {
+/// An operator, and the query of the request. There is no other way to it, so that it is parsed under a valid token only;
+/// and no query is ignored, since a [`Principal`] by itself is taken from a request without one.
+#[derive(Debug)]
+pub(crate) struct Queried<Q> {
+    pub(crate) principal: Principal,
+    pub(crate) query: Q,
+}
+
+/// The query of a route that takes no parameters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoParameters {}
+
+impl<Q: DeserializeOwned + 'static> FromRequest for Queried<Q> {
     type Error = HttpProblem;
     type Future = Pin<Box<dyn Future<Output = Result<Self, HttpProblem>>>>;
 
@@ -102,8 +106,19 @@ impl FromRequest for Principal {
             if let Some(end) = login.ends_at() {
                 request.extensions_mut().insert(TokenEnd { seconds: end.since(at) });
             }
-            Ok(Self { login, peer: client.peer, query, at })
+            let principal = Principal { login, peer: client.peer, at };
+            Ok(Self { principal, query: query::parse(&query)? })
         })
+    }
+}
+
+impl FromRequest for Principal {
+    type Error = HttpProblem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, HttpProblem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let queried = Queried::<NoParameters>::from_request(request, payload);
+        Box::pin(async move { Ok(queried.await?.principal) })
     }
 }
 
@@ -145,5 +160,7 @@ fn bearer(request: &HttpRequest) -> Option<&str> {
     // With two headers it would be ambiguous which one applies.
     let mut values = request.headers().get_all(header::AUTHORIZATION);
     let value = values.next().filter(|_| values.next().is_none())?;
-    value.to_str().ok()?.strip_prefix("Bearer ")
+    // RFC 9110 §11.1: the scheme is case-insensitive.
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then_some(token)
 }

@@ -1,6 +1,6 @@
 //! The query of a URL, parsed into a type; unknown parameters are rejected.
 //!
-//! Handlers get it from the [`Principal`](super::principal::Principal): a client without a valid token learns
+//! Handlers get it from [`Queried`](super::principal::Queried): a client without a valid token learns
 //! nothing about it.
 
 use serde::de::DeserializeOwned;

@@ -5,8 +5,9 @@ use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
+use serde::de::DeserializeOwned;
 
-use super::principal::Principal;
+use super::principal::{NoParameters, Principal, Queried};
 use crate::body::{Body, BodyReader};
 use crate::problem::HttpProblem;
 
@@ -20,19 +21,27 @@ pub(super) struct Submission {
     pub(super) body: Body,
 }
 
-impl FromRequest for Submission {
+/// A submission with parameters in its query.
+pub(super) struct QueriedSubmission<Q> {
+    pub(super) principal: Principal,
+    pub(super) body: Body,
+    pub(super) query: Q,
+}
+
+impl<Q: DeserializeOwned + 'static> FromRequest for QueriedSubmission<Q> {
     type Error = HttpProblem;
     type Future = Pin<Box<dyn Future<Output = Result<Self, HttpProblem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let principal = Principal::from_request(request, payload);
-        let again = Principal::from_request(request, payload);
+        let first = Queried::<Q>::from_request(request, payload);
+        let again = Queried::<Q>::from_request(request, payload);
         let reader = BodyReader::from_request(request, payload);
         Box::pin(async move {
-            match principal.await {
+            match first.await {
                 Ok(_) => {
                     let body = reader.await?.whole().await?;
-                    Ok(Self { principal: again.await?, body })
+                    let Queried { principal, query } = again.await?;
+                    Ok(Self { principal, body, query })
                 }
                 Err(problem) => {
                     // Without a usable length there is nothing to discard.
@@ -42,6 +51,19 @@ impl FromRequest for Submission {
                     Err(problem)
                 }
             }
+        })
+    }
+}
+
+impl FromRequest for Submission {
+    type Error = HttpProblem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, HttpProblem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let queried = QueriedSubmission::<NoParameters>::from_request(request, payload);
+        Box::pin(async move {
+            let QueriedSubmission { principal, body, query: NoParameters {} } = queried.await?;
+            Ok(Self { principal, body })
         })
     }
 }

@@ -6,12 +6,15 @@ use vouchsafe_keystore::registry::{DocumentError, DocumentKind};
 
 use crate::api::documents::{Document, ShowDocument};
 use crate::broker::Broker;
-use crate::operators::principal::{Act, Principal};
+use crate::operators::principal::{Act, Queried};
 use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
-pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
-    let ShowDocument { name, version } = principal.query()?;
+pub(super) async fn get(
+    broker: Data<Broker>,
+    Queried { principal, query }: Queried<ShowDocument>,
+) -> Result<HttpResponse, HttpProblem> {
+    let ShowDocument { name, version } = query;
     let permit = principal.authorize(Act::ReadObjects, name.namespace())?;
     let kind = DocumentKind::Baseline;
     let document = broker.keystore.permitted(&permit).document(kind, &name, version).await?;

@@ -8,12 +8,15 @@ use vouchsafe_protocol::ReasonCode;
 
 use crate::api::chips::{ChipPage, ListChips, SeenChip};
 use crate::broker::Broker;
-use crate::operators::principal::{Act, Principal};
+use crate::operators::principal::{Act, Queried};
 use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
-pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
-    let list: ListChips = principal.query()?;
+pub(super) async fn get(
+    broker: Data<Broker>,
+    Queried { principal, query }: Queried<ListChips>,
+) -> Result<HttpResponse, HttpProblem> {
+    let list = query;
     let limit = list.limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE);
     let filter = ChipFilter { before: list.before, limit: Some(limit), subject: subject(list)? };
     let readable = principal.permits(Act::ReadRecords);

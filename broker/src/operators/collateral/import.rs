@@ -14,15 +14,14 @@ use crate::api::collateral::ImportCollateral;
 use crate::broker::Broker;
 use crate::operators::principal::Act;
 use crate::operators::respond::{answer, blocking};
-use crate::operators::submission::Submission;
+use crate::operators::submission::QueriedSubmission;
 use crate::problem::HttpProblem;
 
 pub(super) async fn post(
     broker: Data<Broker>,
-    Submission { principal, body }: Submission,
+    QueriedSubmission { principal, body, query: how }: QueriedSubmission<ImportCollateral>,
 ) -> Result<HttpResponse, HttpProblem> {
     let permit = principal.authorize_everywhere(Act::ManageCollateral)?;
-    let how: ImportCollateral = principal.query()?;
     let (is_bundle, at) = (is_bundle(body.as_slice()), principal.at);
     if !is_bundle && body.as_slice().len() > MAX_REQUEST {
         return Err(HttpProblem::for_operator(

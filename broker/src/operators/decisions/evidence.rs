@@ -8,12 +8,15 @@ use vouchsafe_protocol::ReasonCode;
 use crate::api::decisions::ShowDecision;
 use crate::attested::evidence::assemble;
 use crate::broker::Broker;
-use crate::operators::principal::{Act, Principal};
+use crate::operators::principal::{Act, Queried};
 use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
-pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
-    let ShowDecision { id } = principal.query()?;
+pub(super) async fn get(
+    broker: Data<Broker>,
+    Queried { principal, query }: Queried<ShowDecision>,
+) -> Result<HttpResponse, HttpProblem> {
+    let ShowDecision { id } = query;
     let readable = principal.permits(Act::ReadRecords);
     let records = broker.keystore.permitted_lists(&readable);
     // A record that the operator may not read looks like a missing one.

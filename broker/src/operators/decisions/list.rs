@@ -7,12 +7,15 @@ use vouchsafe_policy::operators::Permits;
 
 use crate::api::decisions::{Decision, DecisionPage, ListDecisions};
 use crate::broker::Broker;
-use crate::operators::principal::{Act, Principal};
+use crate::operators::principal::{Act, Queried};
 use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
-pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
-    let list: ListDecisions = principal.query()?;
+pub(super) async fn get(
+    broker: Data<Broker>,
+    Queried { principal, query }: Queried<ListDecisions>,
+) -> Result<HttpResponse, HttpProblem> {
+    let list = query;
     let limit = list.limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE);
     let readable = principal.permits(Act::ReadRecords);
     let page = if list.remembered {

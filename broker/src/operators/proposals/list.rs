@@ -5,12 +5,15 @@ use actix_web::web::Data;
 
 use crate::api::proposals::{ListProposals, Proposal};
 use crate::broker::Broker;
-use crate::operators::principal::{Act, Principal};
+use crate::operators::principal::{Act, Queried};
 use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
-pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
-    let ListProposals { baseline, status } = principal.query()?;
+pub(super) async fn get(
+    broker: Data<Broker>,
+    Queried { principal, query }: Queried<ListProposals>,
+) -> Result<HttpResponse, HttpProblem> {
+    let ListProposals { baseline, status } = query;
     let readable = principal.permits(Act::ReadObjects);
     let all = broker.keystore.permitted_lists(&readable).proposals(principal.at).await?;
     let is_wanted = |proposal: &Proposal| {

@@ -6,12 +6,15 @@ use vouchsafe_keystore::registry::SecretError;
 
 use crate::api::secrets::ShowSecret;
 use crate::broker::Broker;
-use crate::operators::principal::{Act, Principal};
+use crate::operators::principal::{Act, Queried};
 use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
-pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
-    let ShowSecret { path } = principal.query()?;
+pub(super) async fn get(
+    broker: Data<Broker>,
+    Queried { principal, query }: Queried<ShowSecret>,
+) -> Result<HttpResponse, HttpProblem> {
+    let ShowSecret { path } = query;
     let permit = principal.authorize(Act::ReadObjects, path.namespace())?;
     let secret = broker.keystore.permitted(&permit).secret(&path).await?;
     answer(&secret.ok_or(SecretError::Unknown { path })?)

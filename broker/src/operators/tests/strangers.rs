@@ -57,6 +57,41 @@ async fn t41_nothing_is_parsed_for_an_unknown_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn t41_a_query_where_none_is_described_is_malformed() {
+    let fixture = Fixture::new().await;
+    for (method, uri) in ROUTES {
+        let more = if uri.contains('?') { "&" } else { "?" };
+        let uri = format!("{uri}{more}unheard_of=1");
+        let (status, answer) = json_of(&fixture, &fixture.token, method, &uri, &json!({})).await;
+        assert_eq!((status, &answer["code"]), (400, &json!("malformed-request")), "{method} {uri}: {answer}");
+        assert!(answer["detail"].as_str().is_some_and(|detail| detail.contains("unheard_of")), "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_scheme_of_a_token_may_be_in_lower_case() {
+    let fixture = Fixture::new().await;
+    let service = service(&fixture).await;
+    let ask = async |value: String| {
+        let request = test::TestRequest::get().uri("/v1/secrets").peer_addr(another_client());
+        let request = request.insert_header((header::AUTHORIZATION, value)).to_request();
+        test::call_service(&service, request).await.status().as_u16()
+    };
+    let token = &fixture.token;
+    for (value, status) in [
+        (format!("Bearer {token}"), 200),
+        (format!("bearer {token}"), 200),
+        (format!("BEARER {token}"), 200),
+        (format!("Bearer  {token}"), 401),
+        (format!("Bearer\t{token}"), 401),
+        (format!("Basic {token}"), 401),
+        (token.clone(), 401),
+    ] {
+        assert_eq!(ask(value.clone()).await, status, "{value}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn t41_an_address_that_fails_to_log_in_is_counted_logged_and_limited() {
     let fixture = Fixture::new().await;
     let service = service(&fixture).await;

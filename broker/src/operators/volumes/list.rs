@@ -6,12 +6,15 @@ use vouchsafe_keystore::registry::VolumeFilter;
 
 use crate::api::volumes::{ListVolumes, Volume, VolumePage};
 use crate::broker::Broker;
-use crate::operators::principal::{Act, Principal};
+use crate::operators::principal::{Act, Queried};
 use crate::operators::respond::answer;
 use crate::problem::HttpProblem;
 
-pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
-    let ListVolumes { path, instance, after, limit } = principal.query()?;
+pub(super) async fn get(
+    broker: Data<Broker>,
+    Queried { principal, query }: Queried<ListVolumes>,
+) -> Result<HttpResponse, HttpProblem> {
+    let ListVolumes { path, instance, after, limit } = query;
     let limit = Some(limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE));
     let readable = principal.permits(Act::ReadObjects);
     let filter = VolumeFilter { path, instance, after, limit };
