@@ -128,27 +128,32 @@ impl Admission {
         let mut table = self.table();
         table.forget_idle(MINUTE, now, &shares);
         if let Err(reason) = table.connect(network, &shares, now) {
-            let line = table
-                .notice
-                .due(BETWEEN_LINES, now)
-                .map(|count| (count, table.connections, table.networks.len()));
             drop(table);
-            self.metrics.connection_turned_away(self.listener, reason);
-            if let Some((count, connections, networks)) = line {
-                tracing::warn!(
-                    event = "listener.turned_away",
-                    listener = self.listener,
-                    reason = reason.as_str(),
-                    count,
-                    connections,
-                    networks,
-                    "connections were turned away since the last such line"
-                );
-            }
+            self.turn_away(reason, now);
             return Err(reason);
         }
         self.metrics.connections(self.listener, table.connections);
         Ok(ConnectionPermit { admission: Arc::clone(self), address: address.to_canonical(), network })
+    }
+
+    /// Counts a connection that is turned away and, at intervals, logs it.
+    pub(crate) fn turn_away(&self, reason: TurnedAway, now: Instant) {
+        self.metrics.connection_turned_away(self.listener, reason);
+        let mut table = self.table();
+        let (connections, networks) = (table.connections, table.networks.len());
+        let due = table.notice.due(BETWEEN_LINES, now);
+        drop(table);
+        if let Some(count) = due {
+            tracing::warn!(
+                event = "listener.turned_away",
+                listener = self.listener,
+                reason = reason.as_str(),
+                count,
+                connections,
+                networks,
+                "connections were turned away since the last such line"
+            );
+        }
     }
 
     /// Counts a request from this network, with a body of this length; returns how long it has to wait before anything is done for it.

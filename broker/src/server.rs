@@ -5,10 +5,13 @@
 
 pub(crate) mod client;
 pub(crate) mod connection;
+mod ending;
 mod error;
 mod farewell;
+mod patience;
 mod prepared;
 mod proxy;
+mod stream;
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,11 +21,11 @@ use std::time::{Duration, Instant};
 
 use actix_http::{HttpService, Protocol};
 use actix_server::GracefulShutdownSignal;
-use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
-use actix_web::App;
-use actix_web::dev::{
-    AppConfig, Server, ServerHandle, Service as _, ServiceFactory, ServiceRequest, ServiceResponse,
+use actix_service::{
+    IntoServiceFactory as _, Service, ServiceFactoryExt as _, apply_fn_factory, fn_service, map_config,
 };
+use actix_web::App;
+use actix_web::dev::{AppConfig, Server, ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::ConnectionType;
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use actix_web::rt::net::TcpStream;
@@ -42,9 +45,10 @@ use crate::tls::ListenerTls;
 use crate::traces::Trace;
 use crate::{guests, operators};
 use client::Client;
-use connection::{Connection, Stream};
+use connection::Connection;
 use prepared::PreparedSocket;
 use proxy::Proxies;
+use stream::Stream;
 
 pub use error::ServeError;
 pub use prepared::{Certificates, PreparedListeners};
@@ -90,7 +94,7 @@ impl Servers {
             admission: Arc::clone(admission),
             tls,
             audience,
-            proxies: Arc::new(Proxies::new(admission.listener())),
+            proxies: Arc::new(Proxies::new(admission)),
         };
         let guests_server = accepting(&broker.admission.guests, guests_tls, Audience::Guests);
         let operators_server = accepting(&broker.admission.operators, operators_tls, Audience::Operators);
@@ -154,7 +158,8 @@ impl Accepting {
         io.set_nodelay(true).ok()?;
         let stream = TlsAcceptor::from(Arc::clone(&self.tls.load().server)).accept(io).await.ok()?;
         let connection = Connection::new(permit, config.limits.connection);
-        Some((Stream::new(stream, connection, self.audience), SocketAddr::new(client, peer.port())))
+        let stream = Stream::new(stream, connection, self.audience, &config.limits);
+        Some((stream, SocketAddr::new(client, peer.port())))
     }
 }
 
@@ -217,6 +222,7 @@ fn connections(
         })
         .finish(map_config(app.into_factory(), |_| AppConfig::default()))
         .map_err(|_| Ended);
+    let http = apply_fn_factory(http, serve_to_the_end);
     fn_service(move |io: TcpStream| {
         let accepting = accepting.clone();
         async move {
@@ -255,6 +261,23 @@ fn pace(accepting: &Accepting, request: &ServiceRequest) -> Result<Duration, Htt
         problem.retry_after(seconds)
     })
 }
+
+/// Serves a connection, and ends it where the HTTP server has not.
+fn serve_to_the_end<H: Service<Connected, Response = (), Error = Ended>>(
+    connected: Connected,
+    http: &H,
+) -> impl Future<Output = Result<(), Ended>> + use<H> {
+    let ending = connected.0.ending();
+    let served = http.call(connected);
+    async move {
+        let served = served.await;
+        ending.end().await;
+        served
+    }
+}
+
+/// What the HTTP server takes: an admitted connection after its TLS handshake, and its client.
+type Connected = (Stream<TlsStream<TcpStream>>, Protocol, Option<SocketAddr>);
 
 /// The limits of a request's connection.
 struct Bounds {

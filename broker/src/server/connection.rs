@@ -1,5 +1,4 @@
-//! One connection below HTTP: bounds its lifetime, and its unread bytes to a window; errors that the HTTP server
-//! answers without a body become problems ([`Farewell`]).
+//! One connection, as its requests see it: its lifetime, its requests, and the window for its unread bytes.
 //!
 //! The HTTP server would buffer up to 160 kB per connection. Here it gets a window: enough bytes for the head
 //! of a request, and then the number of bytes that requests have consumed, in heads and body bytes read. So
@@ -7,23 +6,16 @@
 //! requests are split or pipelined.
 
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use actix_http::RequestHead;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
-use vouchsafe_protocol::ReasonCode;
 
-use super::farewell::{BareError, Farewell};
 use crate::admission::ConnectionPermit;
-use crate::problem::Audience;
 
-/// A connection, as its requests see it. All its requests are served on one thread.
+/// A connection. All its requests are served on one thread.
 #[derive(Debug)]
 pub(crate) struct Connection {
     permit: ConnectionPermit,
@@ -40,15 +32,23 @@ pub(crate) struct Connection {
     body_read: Cell<bool>,
     /// Nothing more is read.
     over: Cell<bool>,
+    /// Whether the current request has its answer.
+    answered: Cell<bool>,
+    /// Both sides have been told the end.
+    complete: Cell<bool>,
 }
 
-/// The last answer of a connection to something that is no request.
-#[derive(Debug)]
-enum Last {
-    /// There was none.
-    None,
-    Sending(Box<Farewell>),
-    Sent,
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// In good order.
+    Complete,
+    /// Abruptly, with an answer to every request or without any.
+    Answered,
+    /// In the middle of a request.
+    Unanswered,
+    /// In the middle of a request, and after the connection's lifetime.
+    Late,
 }
 
 impl Connection {
@@ -63,6 +63,8 @@ impl Connection {
             reader: RefCell::default(),
             body_read: Cell::new(false),
             over: Cell::new(false),
+            answered: Cell::new(false),
+            complete: Cell::new(false),
         })
     }
 
@@ -75,6 +77,7 @@ impl Connection {
     pub(crate) fn begin_request(&self, head: &RequestHead) {
         self.requests.set(self.requests.get().saturating_add(1));
         self.body_read.set(false);
+        self.answered.set(false);
         let length = HeadLength::of(head);
         self.withheld.set(self.withheld.get().saturating_add(length.usual.saturating_sub(length.least)));
         self.open_window(length.least);
@@ -90,7 +93,7 @@ impl Connection {
         self.body_read.set(true);
     }
 
-    /// Whether to close the connection after the answer to the current request: its lifetime or number of
+    /// The current request has its answer. Whether to close the connection after it: the connection's lifetime or number of
     /// requests is reached, there is an unread body, or the window is too small for another head.
     pub(crate) fn ends(&self, requests: u32, has_body: bool) -> bool {
         let spent = self.requests.get() >= requests
@@ -98,7 +101,58 @@ impl Connection {
             || self.withheld.get() > MOST_WITHHELD;
         let ends = self.over.get() || spent || (has_body && !self.body_read.get());
         self.over.set(ends);
+        self.answered.set(true);
         ends
+    }
+
+    /// The bytes that may still be read.
+    pub(super) fn window(&self) -> usize {
+        self.window.get()
+    }
+
+    /// Takes bytes that were read from the window.
+    pub(super) fn read(&self, bytes: usize) {
+        self.window.set(self.window.get().saturating_sub(bytes));
+    }
+
+    /// Wakes this reader when the window has grown.
+    pub(super) fn wait_for_window(&self, reader: Waker) {
+        *self.reader.borrow_mut() = Some(reader);
+    }
+
+    /// After this time it ends with the next answer.
+    pub(super) const fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
+    /// Whether no request has begun yet.
+    pub(super) fn is_unused(&self) -> bool {
+        self.requests.get() == 0
+    }
+
+    /// Whether the newest request has its answer.
+    pub(super) fn is_answered(&self) -> bool {
+        self.answered.get()
+    }
+
+    /// Whether its last answer has been made.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
+    /// Both sides have been told the end.
+    pub(super) fn complete(&self) {
+        self.complete.set(true);
+    }
+
+    /// How it ended, once the HTTP server has dropped it.
+    pub(super) fn end(&self) -> End {
+        match (self.complete.get(), self.requests.get() == 0 || self.answered.get()) {
+            (true, _) => End::Complete,
+            (false, true) => End::Answered,
+            (false, false) if self.opened.elapsed() >= self.lifetime => End::Late,
+            (false, false) => End::Unanswered,
+        }
     }
 
     fn open_window(&self, bytes: usize) {
@@ -136,132 +190,10 @@ impl HeadLength {
     }
 }
 
-/// The byte stream of a connection.
-#[derive(Debug)]
-pub(crate) struct Stream<S> {
-    io: S,
-    connection: Rc<Connection>,
-    audience: Audience,
-    end: Pin<Box<Sleep>>,
-    /// Whether the window was used up before a request began, when it was last read from.
-    is_full: bool,
-    last: Last,
-}
-
-impl<S> Stream<S> {
-    pub(crate) fn new(io: S, connection: Rc<Connection>, audience: Audience) -> Self {
-        let end = Box::pin(sleep(connection.lifetime.saturating_add(LAST_REQUEST)));
-        Self { io, connection, audience, end, is_full: false, last: Last::None }
-    }
-
-    pub(crate) const fn connection(&self) -> &Rc<Connection> {
-        &self.connection
-    }
-
-    /// Fails once the connection has outlived its lifetime, whatever it is doing.
-    fn check_end(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        match self.end.as_mut().poll(context) {
-            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
-            Poll::Pending => Ok(()),
-        }
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
-    /// Sends the last answer, if there is one to send. Nothing is read or written after it.
-    fn poll_last(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Last::Sending(farewell) = &mut self.last {
-            ready!(farewell.poll(&mut self.io, context))?;
-            self.last = Last::Sent;
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// The window is used up: the HTTP server has to take something out of it first. If that was the head of the
-    /// first request, the head is too large.
-    fn poll_full(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.connection.requests.get() > 0 || !self.is_full {
-            *self.connection.reader.borrow_mut() = Some(context.waker().clone());
-            if self.connection.requests.get() == 0 {
-                // The HTTP server reads until it has to wait, and only then looks for a head.
-                self.is_full = true;
-                context.waker().wake_by_ref();
-            }
-            return Poll::Pending;
-        }
-        self.last = Last::Sending(Box::new(Farewell::new(self.audience, ReasonCode::RequestTooLarge)));
-        self.poll_last(context)
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.check_end(context)?;
-        if !matches!(self.last, Last::None) {
-            // The end of what is read.
-            return self.poll_last(context);
-        }
-        let window = self.connection.window.get();
-        if window == 0 {
-            return self.poll_full(context);
-        }
-        let before = buffer.filled().len();
-        let read = if buffer.remaining() <= window {
-            Pin::new(&mut self.io).poll_read(context, buffer)
-        } else {
-            let mut part = [0; WINDOW];
-            let length = window.min(WINDOW);
-            let mut part = ReadBuf::new(part.get_mut(..length).unwrap_or_default());
-            let read = Pin::new(&mut self.io).poll_read(context, &mut part);
-            buffer.put_slice(part.filled());
-            read
-        };
-        self.connection.window.set(window.saturating_sub(buffer.filled().len().saturating_sub(before)));
-        read
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.check_end(context)?;
-        if let (Last::None, Some(BareError { start, code })) = (&self.last, BareError::at_end_of(bytes)) {
-            if let Some(before) = bytes.get(..start).filter(|before| !before.is_empty()) {
-                return Pin::new(&mut self.io).poll_write(context, before);
-            }
-            self.last = Last::Sending(Box::new(Farewell::new(self.audience, code)));
-        }
-        if matches!(self.last, Last::None) {
-            return Pin::new(&mut self.io).poll_write(context, bytes);
-        }
-        ready!(self.poll_last(context))?;
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check_end(context)?;
-        Pin::new(&mut self.io).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check_end(context)?;
-        Pin::new(&mut self.io).poll_shutdown(context)
-    }
-}
-
 /// Bytes that may be read and not consumed. The head of a request must fit.
 pub(crate) const WINDOW: usize = 16 * 1024;
 /// A head of half a window always fits.
 const MOST_WITHHELD: usize = WINDOW / 2;
-/// Extra time for a request that began just before the end of the lifetime.
-const LAST_REQUEST: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests;

@@ -67,7 +67,15 @@ pub(super) struct Farewell {
 
 impl Farewell {
     pub(super) fn new(audience: Audience, code: ReasonCode) -> Self {
-        let answer = answer(audience, code);
+        Self::sending(answer(audience, code))
+    }
+
+    /// Without an answer: the client has it.
+    pub(super) fn silent() -> Self {
+        Self::sending(Vec::new())
+    }
+
+    fn sending(answer: Vec<u8>) -> Self {
         Self { answer, written: 0, left: MOST_RECEIVED, pause: Box::pin(sleep(PAUSE)), end: None }
     }
 

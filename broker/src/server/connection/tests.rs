@@ -1,14 +1,18 @@
 use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
 use actix_web::http::{Method, Uri};
 
-use tokio::io::{Join, Sink, join, sink};
+use tokio::io::{AsyncRead as _, Join, ReadBuf, Sink, join, sink};
 
 use super::*;
 use crate::admission::{Admission, Shares};
 use crate::config::Limits;
 use crate::metrics::Metrics;
+use crate::problem::Audience;
+use crate::server::stream::Stream;
 
 const BODY: usize = 15 * 1024;
 
@@ -59,7 +63,12 @@ async fn t54_requests_that_follow_each_other_keep_no_more_than_a_window() {
     let connection = connection();
     let (head, text) = head(3);
     let sent = [text.as_bytes(), &[b' '; BODY]].concat().repeat(20);
-    let mut stream = Stream::new(join(sent.as_slice(), sink()), Rc::clone(&connection), Audience::Guests);
+    let mut stream = Stream::new(
+        join(sent.as_slice(), sink()),
+        Rc::clone(&connection),
+        Audience::Guests,
+        &Limits::default(),
+    );
     let (mut read, mut used) = (0, 0);
     for round in 0..18 {
         read += available(&mut stream).await;
@@ -86,7 +95,12 @@ async fn t54_a_connection_ends_before_its_window_is_too_small_for_a_head() {
     let connection = connection();
     let (head, text) = head(20);
     let sent = text.repeat(1000);
-    let mut stream = Stream::new(join(sent.as_bytes(), sink()), Rc::clone(&connection), Audience::Guests);
+    let mut stream = Stream::new(
+        join(sent.as_bytes(), sink()),
+        Rc::clone(&connection),
+        Audience::Guests,
+        &Limits::default(),
+    );
     let (mut read, mut requests) = (0, 0);
     loop {
         read += available(&mut stream).await;

@@ -108,3 +108,39 @@ async fn t54_connections_of_many_guests_at_once_wait_to_be_accepted() {
     });
     assert_eq!(connected.await.expect("runs").expect("nobody is left out").len(), 500);
 }
+
+/// Sends the first of these, waits for its answer, and then drips the other until shortly before its time is over.
+async fn asked_and_dripped(mut stream: Tls, first: String, dripped: String) -> (String, Duration) {
+    let asked = tokio::task::spawn_blocking(move || {
+        stream.write_all(first.as_bytes()).expect("sent");
+        let mut byte = [0; 1];
+        while !matches!(stream.read(&mut byte), Ok(1)) {}
+        let started = Instant::now();
+        for byte in dripped.bytes().take(8) {
+            stream.write_all(&[byte]).expect("sent");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        (read(&mut stream), started.elapsed())
+    });
+    asked.await.expect("runs")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t54_a_second_head_has_its_time_too() {
+    let fixture = Fixture::with(|limits| limits.head = Duration::from_secs(1)).await;
+    let (guests, operators, stop) = start(&fixture).await;
+    let first = get("/livez", false);
+    let second = format!("{}name: {}", &first[..first.len() - 2], "v".repeat(80));
+    let (begun, rest) = second.split_at(10);
+    for (address, first, dripped) in [
+        (guests, first.clone(), second.clone()),
+        (operators, first.clone(), second.clone()),
+        // Begun in the bytes of the first one.
+        (guests, format!("{first}{begun}"), rest.to_owned()),
+    ] {
+        let (answer, took) = asked_and_dripped(connect(&fixture, address), first, dripped).await;
+        assert!(answer.contains("HTTP/1.1 408") && answer.contains("request-timeout"), "{answer}");
+        assert!((900..6000).contains(&took.as_millis()), "{took:?}");
+    }
+    stop.stop().await;
+}
