@@ -232,6 +232,12 @@ impl Broker {
         format!("https://127.0.0.1:{}", self.operators)
     }
 
+    /// The same as an address.
+    #[must_use]
+    pub const fn operators_address(&self) -> SocketAddr {
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.operators)
+    }
+
     /// The identity that guests pin.
     #[must_use]
     pub fn identity(&self) -> &str {

@@ -7,5 +7,7 @@ pub mod documents;
 pub mod fleet;
 pub mod floor;
 pub mod pem;
+pub mod process;
 pub mod swtpm;
+pub mod tls;
 pub mod vm;

@@ -11,8 +11,6 @@
 mod drive;
 #[path = "load/floor.rs"]
 mod floor;
-#[path = "load/process.rs"]
-mod process;
 #[path = "load/report.rs"]
 mod report;
 #[path = "load/strangers.rs"]
@@ -25,10 +23,10 @@ use clap::{Parser, Subcommand};
 use vouchsafe_protocol::{ReleasePaths, SecretPath};
 use vouchsafe_tests::broker::Broker;
 use vouchsafe_tests::fleet::{self, Kind, Operators};
+use vouchsafe_tests::process::Process;
 
 use drive::{Load, Phase};
 use floor::Stopwatch;
-use process::Process;
 use report::Report;
 
 /// Drives a broker with simulated guests and measures the cost of a release.

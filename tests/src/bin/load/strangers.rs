@@ -26,9 +26,9 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use vouchsafe_tests::broker::Broker;
 use vouchsafe_tests::fleet::{self, Kind};
+use vouchsafe_tests::process::Process;
 
 use super::POLICY;
-use super::process::Process;
 use crowd::Crowd;
 use honest::Honest;
 use processors::Processors;

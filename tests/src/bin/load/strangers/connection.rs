@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use vouchsafe_protocol::messages::ChallengeAnswer;
 use vouchsafe_tests::broker::Broker;
+use vouchsafe_tests::tls;
 
 use super::crowd::Shared;
 use super::worthless::Template;
@@ -23,17 +23,7 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) fn new(broker: &Broker) -> anyhow::Result<Self> {
-        use rustls::pki_types::pem::PemObject as _;
-        let mut roots = RootCertStore::empty();
-        for ca in rustls::pki_types::CertificateDer::pem_file_iter(broker.ca())? {
-            roots.add(ca?)?;
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self { broker: broker.guests_address(), config: Arc::new(config) })
+        Ok(Self { broker: broker.guests_address(), config: tls::client(&broker.ca())? })
     }
 }
 
@@ -46,10 +36,7 @@ pub(super) struct Connection<'s> {
 impl<'s> Connection<'s> {
     /// Opens it from this address, TLS included.
     pub(super) fn open(target: &Target, from: Ipv4Addr, shared: &'s Shared) -> io::Result<Self> {
-        let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
-        bind(&socket, &SocketAddr::new(IpAddr::V4(from), 0))?;
-        connect(&socket, &target.broker)?;
-        let socket = TcpStream::from(socket);
+        let socket = tls::connect_from(from, target.broker)?;
         socket.set_read_timeout(Some(TICK))?;
         socket.set_nodelay(true)?;
         let name = ServerName::from(IpAddr::V4(Ipv4Addr::LOCALHOST));

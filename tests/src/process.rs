@@ -6,15 +6,21 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 /// A process.
-pub(crate) struct Process(u32);
+#[derive(Clone, Copy, Debug)]
+pub struct Process(u32);
 
 impl Process {
-    pub(crate) const fn new(id: u32) -> Self {
+    /// The process with this id.
+    #[must_use]
+    pub const fn new(id: u32) -> Self {
         Self(id)
     }
 
     /// Processor time of all its threads, in user and kernel mode.
-    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
+    ///
+    /// # Errors
+    /// When the process has ended.
+    pub fn cpu(&self) -> anyhow::Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0))?;
         // The second field is the name in parentheses, which may contain anything.
         let (_, fields) = stat.rsplit_once(')').context("a name in /proc/PID/stat")?;
@@ -28,9 +34,33 @@ impl Process {
     }
 
     /// Resident memory in KiB.
-    pub(crate) fn resident(&self) -> anyhow::Result<u64> {
+    ///
+    /// # Errors
+    /// When the process has ended.
+    pub fn resident(&self) -> anyhow::Result<u64> {
+        self.status("VmRSS:")
+    }
+
+    /// The most resident memory in KiB since the last [`Self::forget_peak`].
+    ///
+    /// # Errors
+    /// When the process has ended.
+    pub fn peak(&self) -> anyhow::Result<u64> {
+        self.status("VmHWM:")
+    }
+
+    /// Begins to measure [`Self::peak`] anew.
+    ///
+    /// # Errors
+    /// When the process has ended, or is another user's.
+    pub fn forget_peak(&self) -> anyhow::Result<()> {
+        // proc_pid_clear_refs(5): 5 resets the peak resident set size.
+        Ok(fs::write(format!("/proc/{}/clear_refs", self.0), "5")?)
+    }
+
+    fn status(&self, name: &str) -> anyhow::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).context(name.to_owned())?;
         Ok(line.trim().trim_end_matches("kB").trim().parse()?)
     }
 }
