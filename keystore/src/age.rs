@@ -15,9 +15,12 @@ use self::header::{Header, Stanza};
 use crate::primitives::{RandomError, random};
 
 mod bech32;
+mod error;
 mod header;
 mod payload;
 
+pub use error::{DecryptError, EncryptError};
+use error::{FILE_KEY, FileKey, TAG};
 pub use header::HeaderError;
 
 /// Someone to whom a file is encrypted: `age1…`.
@@ -52,46 +55,6 @@ pub enum IdentityError {
     Malformed {
         /// Its number, from 1.
         line: usize,
-    },
-}
-
-/// Why a file was not encrypted.
-#[derive(Debug, thiserror::Error)]
-pub enum EncryptError {
-    /// Reading or writing failed.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// No random bytes.
-    #[error(transparent)]
-    Random(#[from] RandomError),
-    /// A recipient's key has small order: nobody has its secret key, and anyone could decrypt the file.
-    #[error("{recipient} is not the key of a recipient: it has a small order")]
-    SmallOrder {
-        /// The recipient.
-        recipient: Recipient,
-    },
-}
-
-/// Why a file was not decrypted.
-#[derive(Debug, thiserror::Error)]
-pub enum DecryptError {
-    /// Reading or writing failed.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// The header is malformed.
-    #[error("its header is not that of an age file: {0}")]
-    Header(#[from] HeaderError),
-    /// It is encrypted to others.
-    #[error("none of the identities given can decrypt it: it was encrypted to other recipients")]
-    OtherRecipients,
-    /// The header was changed after the file was encrypted.
-    #[error("its header was changed")]
-    HeaderMac,
-    /// The payload was changed or cut off.
-    #[error("it was changed or cut off: chunk {chunk} of 64 KiB does not authenticate")]
-    Payload {
-        /// The first chunk that does not, from 0.
-        chunk: u64,
     },
 }
 
@@ -152,7 +115,7 @@ fn file_key(identities: &[Identity], header: &Header) -> Result<Zeroizing<FileKe
 
 impl Recipient {
     fn wrap(&self, file_key: &FileKey) -> Result<Stanza, EncryptError> {
-        let small_order = EncryptError::SmallOrder { recipient: *self };
+        let small_order = EncryptError::SmallOrder { recipient: self.to_string() };
         let ephemeral = PrivateKey::generate(&X25519).map_err(|_| RandomError)?;
         let share = public(&ephemeral).ok_or(RandomError)?;
         let key = wrap_key(&ephemeral, &self.0, &share, self).ok_or(small_order)?;
@@ -261,13 +224,8 @@ impl fmt::Debug for Identity {
     }
 }
 
-type FileKey = [u8; FILE_KEY];
-
-const FILE_KEY: usize = 16;
 /// Length of a key and of a point of Curve25519.
 const KEY: usize = 32;
-/// Length of a tag of ChaCha20-Poly1305.
-const TAG: usize = 16;
 /// Type of a stanza.
 const TYPE: &str = "X25519";
 const WRAP_LABEL: &[u8] = b"age-encryption.org/v1/X25519";

@@ -8,6 +8,7 @@
 
 mod catch_up;
 mod continues;
+mod follows;
 mod head;
 mod leaf;
 mod newest;

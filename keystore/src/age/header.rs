@@ -6,8 +6,8 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
+use super::error::{DecryptError, FileKey};
 use super::payload::derive;
-use super::{DecryptError, FileKey};
 
 /// What is wrong with a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

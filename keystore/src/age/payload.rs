@@ -7,7 +7,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{DecryptError, EncryptError, FILE_KEY, FileKey, TAG};
+use super::error::{DecryptError, EncryptError, FILE_KEY, FileKey, TAG};
 use crate::primitives::random;
 
 pub(super) fn encrypt(

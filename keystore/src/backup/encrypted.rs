@@ -9,7 +9,7 @@ use std::path::Path;
 use aws_lc_rs::digest::{Context, SHA256};
 use rustix::fs::{Advice, OFlags, fadvise};
 
-use super::{BackupError, CopySummary, copy_and_check, io_error};
+use super::copy::{BackupError, CopySummary, copy_and_check, io_error};
 use crate::age::{self, DecryptError, Identity, Recipient};
 use crate::db::{Staged, has_tables, sync_folder};
 use crate::keyring::Keyring;

@@ -9,7 +9,8 @@ use serde::Serialize;
 use sqlx::Connection as _;
 use vouchsafe_protocol::{Checkpoint, UnixTime};
 
-use super::{BackupError, CopySummary, copy, encrypted, io_error, new_file, require_database};
+use super::copy::{BackupError, CopySummary, copy, io_error, new_file, require_database};
+use super::encrypted;
 use crate::age::Identity;
 use crate::db::{
     beside, create_file, empties_shortly, read_only, remove_database, remove_leftover, sync_folder,
@@ -59,27 +60,6 @@ pub struct Restored {
     pub other_branch: bool,
     /// The files that were there before, under their new names.
     pub moved: Vec<PathBuf>,
-}
-
-/// The message of a refusal.
-pub(super) fn older(path: &Path, loss: &Loss) -> String {
-    let Loss { records, changes } = loss;
-    format!(
-        "{} is older than what this broker has recorded. Newer records that it lacks: at least {records}; changes by operators \
-         among them: {changes}. Restore a newer backup, or accept the loss with --accept-loss: then changes that revoked \
-         access are undone, and secrets that were destroyed are back",
-        path.display()
-    )
-}
-
-/// The message of a refusal.
-pub(super) fn other_branch(path: &Path) -> String {
-    format!(
-        "{} is of another branch: the records that this broker had recorded are not in it, others are. So it is when a keystore \
-         went on after an older copy was restored. Restore a backup of the last branch, or accept the loss with --accept-loss: \
-         then the changes of that branch are undone",
-        path.display()
-    )
 }
 
 impl Restore<'_> {

@@ -1,9 +1,10 @@
 //! Catches up with changes in the log, and checks that no leaf is missing.
 
 use super::head::{EPOCH, Head, LogState, read_first};
-use super::leaf::{LEAVES, LoggedRecord, read_leaf};
+use super::leaf::{LoggedRecord, read_leaf};
 use super::pins::Pins;
 use super::record::LogRecord;
+use super::tree::LEAVES;
 use crate::db::columns::{self, stored};
 use crate::db::{Connection, Pools, Reader, StoreError};
 use crate::keyring::Keyring;

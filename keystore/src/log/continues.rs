@@ -1,13 +1,10 @@
 //! Whether the log is the continuation of an earlier state.
 
-use vouchsafe_protocol::Digest32;
-
+use super::follows::follows;
 use super::head::read_head;
-use super::leaf::LEAVES;
 use super::tree::Tree;
 use super::view::Log;
-use crate::db::columns::{bytes, stored, tampered};
-use crate::db::{Connection, Reader, StoreError};
+use crate::db::{Reader, StoreError};
 
 /// Whether the log has these leaves and then its others.
 pub(crate) async fn continues(log: &Log, earlier: &Tree) -> Result<bool, StoreError> {
@@ -17,36 +14,3 @@ pub(crate) async fn continues(log: &Log, earlier: &Tree) -> Result<bool, StoreEr
     tx.rollback().await?;
     Ok(continues)
 }
-
-/// Whether `earlier`, with the leaves that the database has after it, is `newest`, the tree of the head.
-pub(super) async fn follows(
-    connection: &mut Connection,
-    earlier: &Tree,
-    newest: &Tree,
-) -> Result<bool, StoreError> {
-    if earlier.size() == newest.size() {
-        return Ok(earlier == newest);
-    }
-    let mut tree = earlier.clone();
-    while tree.size() < newest.size() {
-        let rows =
-            sqlx::query("SELECT hash FROM log_leaves WHERE idx >= $1 AND idx < $2 ORDER BY idx LIMIT $3")
-                .bind(stored(tree.size())?)
-                .bind(stored(newest.size())?)
-                .bind(HASHES_AT_ONCE)
-                .fetch_all(&mut *connection)
-                .await?;
-        if rows.is_empty() {
-            return Err(tampered(LEAVES, &tree.size().to_string()));
-        }
-        for row in &rows {
-            let key = tree.size().to_string();
-            // Not authenticated one by one: the tree of the head is.
-            let hash = bytes(row, "hash", LEAVES, &key)?.try_into().map_err(|_| tampered(LEAVES, &key))?;
-            tree.push(Digest32(hash));
-        }
-    }
-    Ok(tree == *newest)
-}
-
-const HASHES_AT_ONCE: i64 = 4_096;

@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use vouchsafe_protocol::Digest32;
 use vouchsafe_protocol::hashing::Preimage;
 
-use super::continues::follows;
+use super::follows::follows;
 use super::tree::Tree;
 use crate::db::columns::{self, stored};
 use crate::db::grants::HeadRow;

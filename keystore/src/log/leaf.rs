@@ -6,6 +6,7 @@ use vouchsafe_protocol::hashing::Preimage;
 
 use super::head::{LogState, write_head};
 use super::record::LogRecord;
+use super::tree::LEAVES;
 use crate::db::columns::{self, stored, time};
 use crate::db::grants::{LeafRow, insert_leaves};
 use crate::db::{Connection, Row, StoreError, run};
@@ -136,5 +137,4 @@ fn leaf_preimage(index: u64, hash: &Digest32) -> Preimage {
     Preimage::new(LEAF_LABEL).number(index).field(hash.as_bytes())
 }
 
-pub(super) const LEAVES: &str = "log_leaves";
 const LEAF_LABEL: &[u8] = b"vouchsafe/v1 log leaf";

@@ -63,6 +63,9 @@ fn node(left: &Digest32, right: &Digest32) -> Digest32 {
     Digest32::of_parts(&[&[1], left.as_bytes(), right.as_bytes()])
 }
 
+/// The table of the leaves.
+pub(super) const LEAVES: &str = "log_leaves";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,8 +6,8 @@ use vouchsafe_protocol::{Checkpoint, Digest32, UnixTime};
 
 use super::catch_up::check_count;
 use super::head::{Head, StoredState, read_stored};
-use super::leaf::{LEAVES, read_leaf};
-use super::tree::Tree;
+use super::leaf::read_leaf;
+use super::tree::{LEAVES, Tree};
 use crate::db::columns::{stored, tampered};
 use crate::db::{Connection, StoreError};
 use crate::keyring::Keyring;
