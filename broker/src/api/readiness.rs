@@ -59,6 +59,29 @@ impl Reason {
         Self::ProbeOverdue,
     ];
 
+    /// What helps, for whoever reads the log.
+    #[must_use]
+    pub const fn next_step(self) -> &'static str {
+        match self {
+            Self::DiskAlmostFull => "free disk space before releases fail: the broker then goes on by itself",
+            Self::StorageFailed => "look at the disk, and at the lines broker.storage_failed",
+            Self::LogHeadInvalid => {
+                "a row does not verify: keep the files, and restore the newest backup with `vouchsafe restore`"
+            }
+            Self::GrantsFailed => {
+                "the last releases could not be recorded: look at the disk, and at the lines record.failed"
+            }
+            Self::CrlsMissing => {
+                "`vouchsafe collateral status` shows which CRL, `vouchsafe collateral refresh` or `import` gets it"
+            }
+            Self::GuardrailsUnreadable => "`vouchsafe guardrails reset`, or put a new text",
+            Self::ClockBehind => "set the clock right: nothing is released until then",
+            Self::ClockStepped => "restart the broker once the clock is right",
+            Self::Overloaded => "this passes",
+            Self::ProbeOverdue => "the broker is stuck or starved of CPU: look at the machine",
+        }
+    }
+
     /// Whether the reason makes the broker unready.
     #[must_use]
     pub const fn makes_unready(self) -> bool {

@@ -154,6 +154,12 @@ fn human(status: CollateralStatus) -> String {
             text.push_str(&format!("\n{} {subject}: {error}", item.kind.name()));
         }
     }
+    let overdue = status.items.iter().filter(|item| item.overdue(now)).count();
+    if overdue > 0 {
+        text.push_str(&format!(
+            "\n{overdue} overdue: `vouchsafe collateral refresh` fetches now; if the vendor cannot be reached, fetch the item elsewhere and `vouchsafe collateral import` it"
+        ));
+    }
     let revoked: usize = status.crls.iter().map(|crl| crl.revoked).sum();
     text.push_str(&format!(
         "\n{} CRL, revoking {revoked} certificates; {} issuing CA; certificates of {} AMD chips; {}\n",

@@ -26,14 +26,14 @@ pub enum Failure {
         problem: Box<Problem>,
     },
     /// The broker cannot be reached.
-    #[error(
-        "{url}: {detail}\nIs the broker running, and are the server and the CA of your operator file right?"
-    )]
+    #[error("{url}: {detail}\n{advice}")]
     Unreachable {
         /// The URL of the request.
         url: String,
         /// What happened.
         detail: String,
+        /// What to do about it.
+        advice: &'static str,
     },
     /// The answer does not have the expected form.
     #[error("{url}: the answer does not come from a broker of this version")]
@@ -54,7 +54,7 @@ pub enum Failure {
     TrustedFile(#[from] TrustedFileError),
     /// There is no operator file.
     #[error(
-        "no operator file: give one with --operator FILE, or put it at {}",
+        "no operator file: give one with --operator FILE, or put it at {}\nIf it is lost, have an administrator add you again; if all of them are, `vouchsafe recover-admin` on the broker's machine adds one",
         default.display()
     )]
     NoOperatorFile {
@@ -145,12 +145,13 @@ fn refusal(problem: &Problem) -> String {
     let hint = match problem.code {
         ReasonCode::NoSuchRoute => ": is this the operators' listener, of a broker of this version?",
         ReasonCode::Unauthorized => {
-            ": take the token of your operator file, or have an administrator add you"
+            ": take the token of your operator file, or have an administrator add you; if no administrator is left, `vouchsafe recover-admin` on the broker's machine adds one"
         }
         ReasonCode::TokenExpired => {
             ": an administrator replaces it with `vouchsafe operator rotate NAME`; if no administrator's token is valid any more, run \
              `vouchsafe recover-admin` on the broker's machine"
         }
+        ReasonCode::Unavailable => ": look at the broker's log, and at /readyz",
         _ => "",
     };
     format!("{detail}{hint} ({})", problem.code)

@@ -43,7 +43,8 @@ impl Readiness {
             if reasons.is_empty() {
                 tracing::info!(event = "broker.ready");
             } else {
-                tracing::warn!(event = "broker.not_ready", reasons = names(&reasons));
+                let steps: Vec<_> = reasons.iter().map(|reason| reason.next_step()).collect();
+                tracing::warn!(event = "broker.not_ready", reasons = names(&reasons), "{}", steps.join("; "));
             }
         }
         let probed = Probed { at: Instant::now(), reasons };

@@ -15,6 +15,8 @@ mod demo;
 #[cfg(test)]
 mod documented;
 #[cfg(test)]
+mod drills;
+#[cfg(test)]
 mod impostors;
 #[cfg(test)]
 mod lifecycle;

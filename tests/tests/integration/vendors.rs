@@ -6,7 +6,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 
 use vouchsafe_attestation::anchors::Product;
@@ -26,25 +26,48 @@ pub(crate) static NEW_ISSUER: LazyLock<FakeIssuer> = LazyLock::new(|| FakeIssuer
 /// All of them at one address.
 pub(crate) struct Vendors {
     address: String,
+    /// `None` while they are away: connections are closed without an answer.
+    items: Arc<Mutex<Option<Items>>>,
 }
+
+/// Items, by path.
+type Items = Vec<(String, Vec<u8>)>;
 
 impl Vendors {
     /// Starts them; they end with the process.
     pub(crate) fn start() -> Self {
+        Self::start_with(&CrlSpec::current(UnixTime(now() - 60), UnixTime(now() + 86_400)))
+    }
+
+    /// The same with such CRLs.
+    pub(crate) fn start_with(crls: &CrlSpec) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let items = items();
+        let items = Arc::new(Mutex::new(Some(items(crls))));
+        let shown = Arc::clone(&items);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let _gone = answer(stream, &items);
+                if let Some(items) = &*shown.lock().unwrap() {
+                    let _gone = answer(stream, items);
+                }
             }
         });
-        Self { address }
+        Self { address, items }
+    }
+
+    /// Nobody answers any more.
+    pub(crate) fn go_away(&self) {
+        *self.items.lock().unwrap() = None;
+    }
+
+    /// They answer again, with such CRLs.
+    pub(crate) fn come_back(&self, crls: &CrlSpec) {
+        *self.items.lock().unwrap() = Some(items(crls));
     }
 
     /// The configuration of a broker that fetches from them.
     pub(crate) fn configuration(&self) -> String {
-        let Self { address } = self;
+        let Self { address, .. } = self;
         format!(
             "[collateral]\namd_kds = \"{address}\"\nintel_pcs = \"{address}\"\nintel_root_crl = \"{address}/root.der\"\n\
              mirror = \"{address}/mirror\"\njwks = \"{address}/jwks\"\nendorsements = \"{address}\"\n"
@@ -52,20 +75,18 @@ impl Vendors {
     }
 }
 
-/// The items, by path.
-fn items() -> Vec<(String, Vec<u8>)> {
-    let current = CrlSpec::current(UnixTime(now() - 60), UnixTime(now() + 86_400));
+fn items(current: &CrlSpec) -> Items {
     let service = FakeAttestationService::shared();
     let at_mirror = |url: &str| format!("/mirror/{}", url.split_once("://").unwrap().1);
     let measured = Digest48(SnpReportBuilder::new(Product::Genoa).measurement);
     let mr_td = Digest48(TdxQuoteBuilder::new().mr_td);
     let signer = FakeTcbSigner::shared();
     vec![
-        (at_mirror(ROOT_CRL_URI), google().root_crl(&current)),
+        (at_mirror(ROOT_CRL_URI), google().root_crl(current)),
         (at_mirror(&NEW_ISSUER.url), NEW_ISSUER.der().to_vec()),
-        (at_mirror(&NEW_ISSUER.crl_url), google().root_crl(&current)),
-        (at_mirror(google_token::ROOT_CRL_URI), service.root_crl(&current)),
-        (at_mirror(&crl_url(Product::Genoa, "vcek")), amd().crl(&current)),
+        (at_mirror(&NEW_ISSUER.crl_url), google().root_crl(current)),
+        (at_mirror(google_token::ROOT_CRL_URI), service.root_crl(current)),
+        (at_mirror(&crl_url(Product::Genoa, "vcek")), amd().crl(current)),
         ("/jwks".to_owned(), service.jwks()),
         (format!("/ovmf_x64_csm/sevsnp/{measured}.binarypb"), signer.endorse_snp(&measured)),
         (format!("/ovmf_x64_csm/tdx/{mr_td}.binarypb"), signer.endorse_tdx(&mr_td)),

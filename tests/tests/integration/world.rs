@@ -45,7 +45,11 @@ impl World {
 
     /// Without a policy, with more configuration.
     pub(crate) fn bare(configuration: &str) -> Self {
-        let folder = TempDir::new().unwrap();
+        Self::within(TempDir::new().unwrap(), configuration)
+    }
+
+    /// The same, in this folder.
+    pub(crate) fn within(folder: TempDir, configuration: &str) -> Self {
         let anchors = shared_roots();
         let broker = Broker::start(folder.path(), &anchors, configuration).unwrap();
         let world = Self { broker, folder };
