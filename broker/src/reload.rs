@@ -76,8 +76,7 @@ pub(crate) async fn reload_keyring(broker: &Broker) {
 
 /// Whether it was changed.
 async fn take_keyring(broker: &Broker) -> Result<bool, KeyringReloadError> {
-    let keyring = broker.config().keyring().load()?;
-    Ok(broker.keystore.take_keyring(&keyring, clock::now()).await?)
+    broker.keystore.take_keyring(|| Ok(broker.config().keyring().load()?), clock::now()).await
 }
 
 fn numbers(broker: &Broker) -> Vec<String> {

@@ -15,7 +15,7 @@ use crate::record::read_floor;
 use crate::record::writer::Recorder;
 use crate::registry::Registry;
 use crate::registry::open::OpenError;
-use crate::rotation::{Rotation, missing_generation};
+use crate::rotation::{Outdated, Rotation, outdated};
 
 mod accounts;
 mod decisions;
@@ -184,11 +184,22 @@ impl Keystore {
     }
 }
 
-/// Checks that the keyring has every generation that a row needs. Most rows are read only when they are used.
+/// Checks that the keyring has every generation that a row needs, most of which are read only when they are used; logs an error if
+/// rows show that it is from before a promotion.
 pub(crate) async fn require_generations(path: &Path, registry: &Registry) -> Result<(), OpenError> {
     let mut tx = registry.log().pools.read(Reader::Records, "keyring-status").await?;
-    match missing_generation(&mut tx, registry.keyring()).await? {
-        Some(id) => Err(OpenError::MissingGeneration { path: path.to_owned(), id }),
+    match outdated(&mut tx, registry.keyring()).await? {
+        Some(Outdated::Lacks(id)) => Err(OpenError::MissingGeneration { path: path.to_owned(), id }),
+        Some(Outdated::NotPromoted(generation)) => {
+            // A broker that was killed in the middle of the promotion leaves the same.
+            tracing::error!(
+                event = "keystore.keyring_not_promoted",
+                generation,
+                "this generation was promoted, and is only pending in the keyring's file: put back the newest file, or run \
+                 `vouchsafe keyring promote` again; until then new rows are sealed under the old generation"
+            );
+            Ok(())
+        }
         None => Ok(()),
     }
 }

@@ -27,7 +27,7 @@ use crate::registry::change::Actor;
 
 pub use reseal::{RESEAL_MOST, Resealed};
 pub use status::{GenerationUse, NEWEST_HEAD_FILE};
-pub(crate) use status::{missing_generation, uses};
+pub(crate) use status::{Outdated, outdated, uses};
 
 /// Why a step of the rotation was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,15 @@ pub enum RotationError {
     FileChanged {
         /// The file.
         path: PathBuf,
+    },
+    /// The keyring is from before a step that was taken.
+    #[error(
+        "the keyring is older than the one in use: it would bring back generation {id}. Put the newest file in place, or continue \
+         from it with `vouchsafe keyring`"
+    )]
+    Older {
+        /// The generation.
+        id: GenerationId,
     },
     /// Rows need the generation.
     #[error("generation {id} is still needed by {rows}: run `vouchsafe keyring reseal` first")]
@@ -138,20 +147,45 @@ impl Rotation {
         install(registry, actor, &next, &[Step { action: REMOVE, id }], Some(file)).await
     }
 
-    /// Takes a keyring that was changed elsewhere, such as on another broker of this keystore; returns whether it is another.
-    pub(crate) async fn take(
+    /// Takes a keyring that was changed elsewhere, such as on another broker of this keystore; returns whether it is another. It
+    /// is loaded once no other step is being taken.
+    pub(crate) async fn take<E: From<RotationError>>(
         &self,
         registry: &Registry,
-        new: &Keyring,
+        load: impl FnOnce() -> Result<Keyring, E>,
         at: UnixTime,
-    ) -> Result<bool, RotationError> {
+    ) -> Result<bool, E> {
         let _turn = self.turn.lock().await;
-        let current = registry.keyring();
-        current.require_same_keys(new)?;
-        let steps = steps(&current.generations(), &new.generations());
-        install(registry, Actor::offline(RELOAD, at), new, &steps, None).await?;
-        Ok(!steps.is_empty())
+        let new = load()?;
+        Ok(take(registry, &new, at).await?)
     }
+}
+
+async fn take(registry: &Registry, new: &Keyring, at: UnixTime) -> Result<bool, RotationError> {
+    let current = registry.keyring();
+    current.require_same_keys(new)?;
+    require_later(&current.generations(), &new.generations())?;
+    let steps = steps(&current.generations(), &new.generations());
+    install(registry, Actor::offline(RELOAD, at), new, &steps, None).await?;
+    Ok(!steps.is_empty())
+}
+
+/// A keyring from before a promotion or a removal would bring back the old generation.
+fn require_later(old: &[GenerationSummary], new: &[GenerationSummary]) -> Result<(), RotationError> {
+    let newest = old.iter().map(|one| one.id).max().unwrap_or_default();
+    for one in new {
+        let was = old.iter().find(|other| other.id == one.id).map(|other| other.state);
+        let is_back = match was {
+            None => one.id < newest,
+            Some(GenerationState::Retired) => one.state != GenerationState::Retired,
+            Some(GenerationState::Primary) => one.state == GenerationState::Pending,
+            Some(GenerationState::Pending) => false,
+        };
+        if is_back {
+            return Err(RotationError::Older { id: one.id });
+        }
+    }
+    Ok(())
 }
 
 /// What leads from one list of generations to another.

@@ -44,6 +44,10 @@ enum Action {
         generation: u32,
         #[command(flatten)]
         at: Where,
+        /// With --file: `keyring status` of the broker shows that no row needs it, and the broker has had the promoted keyring for
+        /// longer than challenges are accepted. Nothing else checks that.
+        #[arg(long, requires = "file")]
+        unneeded: bool,
     },
 }
 
@@ -84,7 +88,13 @@ impl KeyringCommand {
                 })
             }
             Action::Reseal => reseal(&client()?, json),
-            Action::Remove { generation, at: Where { file } } => {
+            Action::Remove { generation, at: Where { file: Some(_) }, unneeded: false } => {
+                Err(Failure::Usage(format!(
+                    "without a broker nothing checks whether rows need generation {generation}, and a database whose rows need it \
+                     cannot be read without it. Look at `vouchsafe keyring status` of the broker: if no row needs it, add --unneeded"
+                )))
+            }
+            Action::Remove { generation, at: Where { file }, .. } => {
                 let _answer = match file {
                     Some(file) => in_file(&file, |keyring| Ok((keyring.without(generation)?, generation)))?,
                     None => client()?.post("/v1/keyring/remove", &RemoveGeneration { generation })?,

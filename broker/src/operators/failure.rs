@@ -153,6 +153,7 @@ impl From<RotationError> for HttpProblem {
             RotationError::Keyring(KeyringError::Random(_)) => ReasonCode::Internal,
             RotationError::Keyring(_)
             | RotationError::FileChanged { .. }
+            | RotationError::Older { .. }
             | RotationError::Needed { .. }
             | RotationError::Outstanding { .. }
             | RotationError::OlderState { .. } => ReasonCode::Conflict,

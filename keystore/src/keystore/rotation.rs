@@ -55,12 +55,18 @@ impl Keystore {
         self.0.rotation.remove(&self.0.registry, actor, file, id, lifetime).await
     }
 
-    /// Takes a keyring that was changed outside of this process; returns whether it is another one than that in use.
+    /// Takes a keyring that was changed outside of this process; returns whether it is another one than that in use. `load` is
+    /// called once no other step of the rotation is being taken.
     ///
     /// # Errors
-    /// [`RotationError`], when it is not of this keystore or lacks a generation that something needs.
-    pub async fn take_keyring(&self, new: &Keyring, at: UnixTime) -> Result<bool, RotationError> {
-        self.0.rotation.take(&self.0.registry, new, at).await
+    /// Those of `load`, and [`RotationError`], when it is not a later one of this keystore or lacks a generation that something
+    /// needs.
+    pub async fn take_keyring<E: From<RotationError>>(
+        &self,
+        load: impl FnOnce() -> Result<Keyring, E>,
+        at: UnixTime,
+    ) -> Result<bool, E> {
+        self.0.rotation.take(&self.0.registry, load, at).await
     }
 
     /// Every generation of the keyring, with the rows that need it.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::kinds::ROW_KINDS;
 use crate::db::{Connection, Reader, StoreError};
-use crate::keyring::{GenerationId, GenerationSummary, Keyring};
+use crate::keyring::{GenerationId, GenerationState, GenerationSummary, Keyring};
 use crate::log::{NewestHead, NewestHeadError, StoredHead};
 use crate::registry::Registry;
 
@@ -56,15 +56,28 @@ pub(super) async fn rows_of(
     Ok(needing)
 }
 
-/// A generation that rows need and the keyring lacks.
-pub(crate) async fn missing_generation(
+/// Why a keyring is not the newest of a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outdated {
+    /// Rows need a generation that it lacks.
+    Lacks(GenerationId),
+    /// Rows need a generation that is only pending in it: the keyring is from before the promotion.
+    NotPromoted(GenerationId),
+}
+
+/// Whether rows show that the keyring is not the newest of this database.
+pub(crate) async fn outdated(
     connection: &mut Connection,
     keyring: &Keyring,
-) -> Result<Option<GenerationId>, StoreError> {
+) -> Result<Option<Outdated>, StoreError> {
+    let generations = keyring.generations();
     for kind in ROW_KINDS {
-        let counts = kind.count(&mut *connection).await?;
-        if let Some((id, _)) = counts.into_iter().find(|(id, _)| keyring.get(*id).is_none()) {
-            return Ok(Some(id));
+        for (id, _) in kind.count(&mut *connection).await? {
+            match generations.iter().find(|found| found.id == id).map(|found| found.state) {
+                None => return Ok(Some(Outdated::Lacks(id))),
+                Some(GenerationState::Pending) => return Ok(Some(Outdated::NotPromoted(id))),
+                Some(GenerationState::Primary | GenerationState::Retired) => {}
+            }
         }
     }
     Ok(None)

@@ -21,6 +21,10 @@ impl Fixture {
         self.folder.path().join("root.json")
     }
 
+    async fn take(&self, new: Keyring) -> Result<bool, RotationError> {
+        self.keystore.take_keyring(|| Ok(new), NOW).await
+    }
+
     async fn add(&self) -> Result<u32, RotationError> {
         self.keystore.add_generation(BY, &self.root()).await
     }
@@ -247,17 +251,35 @@ async fn a_file_that_was_changed_meanwhile_is_not_overwritten() {
     let refused = fixture.add().await.unwrap_err();
     assert!(matches!(refused, RotationError::FileChanged { .. }), "{refused}");
     // Taken, it is the one in use; each step is on record.
-    assert!(fixture.keystore.take_keyring(&fixture.keyring(), NOW).await.unwrap());
-    assert!(!fixture.keystore.take_keyring(&fixture.keyring(), NOW).await.unwrap());
+    assert!(fixture.take(fixture.keyring()).await.unwrap());
+    assert!(!fixture.take(fixture.keyring()).await.unwrap());
+    let before = fixture.keyring();
     fixture.promote().await.unwrap();
     assert_eq!(fixture.steps().await, ["keyring.add 2 by reload", "keyring.promote 2 by alice"]);
     let other = Keyring::generate(NOW).unwrap();
-    let refused = fixture.keystore.take_keyring(&other, NOW).await.unwrap_err();
+    let refused = fixture.take(other).await.unwrap_err();
     assert!(matches!(refused, RotationError::Keyring(KeyringError::OtherKey { id: 1 })), "{refused}");
     let lacking = fixture.keyring().without(1).unwrap();
-    let refused = fixture.keystore.take_keyring(&lacking, NOW).await.unwrap_err();
+    let refused = fixture.take(lacking).await.unwrap_err();
     assert!(matches!(refused, RotationError::Needed { id: 1, .. }), "{refused}");
     assert!(fixture.keystore.keyring().get(1).is_some());
+    // A copy from before the promotion would bring generation 1 back as the primary one.
+    let refused = fixture.take(before).await.unwrap_err();
+    assert!(matches!(refused, RotationError::Older { id: 1 }), "{refused}");
+    assert!(refused.to_string().contains("is older than the one in use: it would bring back generation 1"));
+}
+
+#[tokio::test]
+async fn a_keyring_from_before_a_removal_is_not_taken() {
+    let fixture = Fixture::new().await;
+    fixture.add().await.unwrap();
+    fixture.promote().await.unwrap();
+    let before = fixture.keyring();
+    fixture.reseal().await.unwrap();
+    fixture.remove(1).await.unwrap();
+    let refused = fixture.take(before).await.unwrap_err();
+    assert!(matches!(refused, RotationError::Older { id: 1 }), "{refused}");
+    assert!(fixture.keystore.keyring().get(1).is_none());
 }
 
 /// Where nothing can be written beside the file, nothing is recorded either.
