@@ -50,6 +50,7 @@ fn collateral_has_one_name_and_the_short_one_is_hidden() {
 
 /// Commands that need no broker, and show no options for one.
 const OFFLINE: &[&str] = &[
+    "vouchsafe audit",
     "vouchsafe backup",
     "vouchsafe baseline predict",
     "vouchsafe baseline sign",

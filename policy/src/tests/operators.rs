@@ -53,7 +53,7 @@ fn t41_the_table_of_authority_and_the_policy_agree() {
             }
         }
     }
-    assert_eq!(compared, (5 + 5 + 7) * 4 * 9);
+    assert_eq!(compared, (5 + 5 + 7) * 4 * 10);
 }
 
 #[test]
