@@ -19,9 +19,8 @@ mod error;
 mod header;
 mod payload;
 
-pub use error::{DecryptError, EncryptError};
+pub use error::{DecryptError, EncryptError, HeaderError};
 use error::{FILE_KEY, FileKey, TAG};
-pub use header::HeaderError;
 
 /// Someone to whom a file is encrypted: `age1…`.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,8 +2,24 @@
 
 use std::io;
 
-use super::header::HeaderError;
 use crate::primitives::RandomError;
+
+/// What is wrong with a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// It begins with something else.
+    #[error("it does not begin with the line age-encryption.org/v1")]
+    Version,
+    /// A stanza has not the form that its type prescribes.
+    #[error("a recipient is malformed")]
+    Stanza,
+    /// The last line is not a MAC.
+    #[error("the line with its MAC is malformed")]
+    Mac,
+    /// It does not end within the first 256 KiB.
+    #[error("it is cut off, or longer than 256 KiB")]
+    Length,
+}
 
 /// Why a file was not encrypted.
 #[derive(Debug, thiserror::Error)]

@@ -6,25 +6,8 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-use super::error::{DecryptError, FileKey};
+use super::error::{DecryptError, FileKey, HeaderError};
 use super::payload::derive;
-
-/// What is wrong with a header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HeaderError {
-    /// It begins with something else.
-    #[error("it does not begin with the line age-encryption.org/v1")]
-    Version,
-    /// A stanza has not the form that its type prescribes.
-    #[error("a recipient is malformed")]
-    Stanza,
-    /// The last line is not a MAC.
-    #[error("the line with its MAC is malformed")]
-    Mac,
-    /// It does not end within the first 256 KiB.
-    #[error("it is cut off, or longer than 256 KiB")]
-    Length,
-}
 
 /// One recipient.
 pub(super) struct Stanza {
