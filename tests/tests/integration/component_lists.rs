@@ -288,5 +288,5 @@ fn a_key_is_private_and_a_list_has_what_is_new() {
     let other = world.write("other.key", "vouchsafe-operator.x");
     fs::set_permissions(&other, fs::Permissions::from_mode(0o600)).unwrap();
     let no_key = failed(&world, &["baseline", "signer", text(&other)]);
-    assert!(no_key.contains("is no key of `vouchsafe baseline signer --new`"), "{no_key}");
+    assert!(no_key.contains("is not a key that `vouchsafe baseline signer --new` made"), "{no_key}");
 }
