@@ -8,8 +8,9 @@ use std::path::Path;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, SqliteConnection};
 use vouchsafe_attestation::test_util::vm::Kinds;
+use vouchsafe_protocol::ReasonCode;
 
-use super::{PATH, VALUE};
+use super::{PATH, VALUE, line};
 use crate::world::{World, simulated, text};
 
 /// Carries out this statement on the database of a broker that has stopped.
@@ -47,30 +48,38 @@ fn restore(world: &mut World, backup: &Path) {
 }
 
 #[test]
-fn a_lost_row_stops_the_broker_and_the_backup_brings_it_back() {
+fn a_lost_record_stops_the_broker_and_the_backup_brings_it_back() {
     let mut world = World::start();
     world.put(PATH, "prod/app", VALUE);
     let backup = backed_up(&world);
-    for statement in [
-        "DELETE FROM secrets WHERE path = 'prod/db/token'",
-        "DELETE FROM log_leaves WHERE rowid = (SELECT max(rowid) FROM log_leaves)",
-        "DELETE FROM operators",
-    ] {
-        world.broker.stop().unwrap();
-        assert!(edit(&world.broker.data().join("keystore.db"), statement) > 0, "{statement}");
-        match world.broker.run() {
-            Err(said) => println!("{statement}: {said}"),
-            Ok(()) => {
-                println!("{statement} RUNS: {:?}", super::readiness(&world));
-                let asked = world.request(&simulated(), Kinds::VTPM, &[PATH]);
-                println!("{}", String::from_utf8_lossy(&world.send(&asked).body));
-                println!("{}", world.broker.read_log());
-                println!("{:?}", world.broker.operator(&["secret", "list"], b"").unwrap());
-                world.broker.stop().unwrap();
-            }
-        }
-        restore(&mut world, &backup);
-    }
+    world.broker.stop().unwrap();
+    let database = world.broker.data().join("keystore.db");
+    assert_eq!(edit(&database, "DELETE FROM log_leaves WHERE idx = 1"), 1);
+    let said = world.broker.run().unwrap_err().to_string();
+    assert!(
+        said.contains("of table log_leaves was tampered with; restore it from a backup: docs/operations.md"),
+        "{said}"
+    );
+    restore(&mut world, &backup);
+}
+
+#[test]
+fn a_lost_secret_is_an_error_and_never_a_denial() {
+    let mut world = World::start();
+    world.put(PATH, "prod/app", VALUE);
+    let backup = backed_up(&world);
+    world.broker.stop().unwrap();
+    let database = world.broker.data().join("keystore.db");
+    assert_eq!(edit(&database, "DELETE FROM secrets WHERE path = 'prod/db/token'"), 1);
+    world.broker.run().unwrap();
+    let asked = world.request(&simulated(), Kinds::VTPM, &[PATH]);
+    world.send(&asked).signed_problem(&asked, ReasonCode::Unavailable);
+    let step = "of table secrets was tampered with; restore it from a backup: docs/operations.md";
+    line(&world.broker, "release.storage", step);
+    let said = world.refused(&["secret", "list"], b"");
+    assert!(said.contains(step), "{said}");
+    world.broker.stop().unwrap();
+    restore(&mut world, &backup);
 }
 
 #[test]

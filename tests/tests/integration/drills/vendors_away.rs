@@ -27,7 +27,7 @@ fn crls_that_nobody_renewed_are_named_and_an_import_or_the_vendor_brings_release
         if reply.status == 200 {
             Ok(reply.open(&asked)[0].secret.expose().to_vec())
         } else {
-            Err(refusal(&reply, &asked))
+            Err(refusal(&reply))
         }
     };
     until("the first release", || served().ok());
