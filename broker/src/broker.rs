@@ -27,12 +27,12 @@ use crate::config::{BrokerConfig, Limits};
 use crate::failed::FailedRequests;
 use crate::gate::{Gate, Rate};
 use crate::health::readiness::Readiness;
-use crate::keyring_home::KeyringHomeError;
 use crate::log::sampled::Sampled;
 use crate::metrics::{LISTENERS, ListenerMetrics, Metrics};
 use crate::operators::logins::Logins;
 use crate::pool::Pool;
 use crate::refusals::Refusals;
+use crate::root_keyring::RootKeyringError;
 use crate::traces::{Traces, TracesError};
 use crate::tries::Tries;
 use crate::wants::Wants;
@@ -91,7 +91,7 @@ pub enum StartError {
     Random(#[from] RandomError),
     /// The root keyring.
     #[error(transparent)]
-    Keyring(#[from] KeyringHomeError),
+    Keyring(#[from] RootKeyringError),
     /// The keystore.
     #[error(transparent)]
     Keystore(#[from] OpenError),
@@ -140,7 +140,8 @@ impl Broker {
         crate::random::warm()?;
         check_modes(&config)?;
         let anchors = trust_anchors(&config)?;
-        let keyring = config.keyring().load()?;
+        // Nothing is served yet, so this may wait for Cloud KMS.
+        let keyring = config.load_keyring()?;
         let keystore = Keystore::open(&config.database(), keyring).await?;
         let identity = Arc::new(keystore.identity().await?);
         let (limits, metrics) = (config.limits, Metrics::new()?);

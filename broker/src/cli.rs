@@ -42,7 +42,7 @@ pub use failure::Failure;
 /// Releases secrets to Confidential VMs on Google Cloud that have proved what they run and who owns them.
 ///
 /// Exit codes: 0 done; 1 refused, by the broker or, for `verify` and `audit`, by the verifier; 2 usage, or a file that cannot
-/// be used; 3 the broker cannot be reached.
+/// be used; 3 the broker, or a service that it needs, cannot be reached.
 #[derive(Debug, Parser)]
 #[command(name = "vouchsafe", version)]
 struct Cli {
@@ -79,7 +79,7 @@ enum Command {
     Collateral(collateral::CollateralCommand),
     /// Add, list and remove operators, and replace their tokens.
     Operator(operator::OperatorCommand),
-    /// Rotate the root keyring while the broker serves.
+    /// Rotate the root keyring while the broker serves, and have it wrapped by a key in Cloud KMS.
     Keyring(keyring::KeyringCommand),
     /// Add an administrator offline, when every administrator's token is lost.
     RecoverAdmin(recover_admin::RecoverAdmin),

@@ -11,15 +11,19 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub(crate) mod collateral;
+pub mod kms;
 mod proxies;
 pub mod reload;
 mod seconds;
 mod traces;
+mod url;
 
 pub use collateral::CollateralConfig;
+use kms::KmsConfig;
 pub use proxies::{ProxyNetwork, ProxyNetworkError};
 use seconds::seconds;
 pub use traces::TracesConfig;
+use url::is_url;
 
 use crate::keyring_home::KeyringHome;
 
@@ -53,6 +57,9 @@ pub struct BrokerConfig {
     /// What to fetch from vendors.
     #[serde(default)]
     pub collateral: CollateralConfig,
+    /// How Cloud KMS is reached, if it wraps the keyring.
+    #[serde(default)]
+    pub kms: KmsConfig,
     /// What to log, and how.
     #[serde(default)]
     pub log: LogConfig,
@@ -269,7 +276,7 @@ impl BrokerConfig {
         ];
         let flaw = checks.into_iter().find(|(_, holds, _)| !holds).map(|(key, _, expected)| (key, expected));
         let traces = || self.traces.as_ref().and_then(TracesConfig::flaw);
-        match flaw.or_else(|| self.collateral.flaw()).or_else(traces) {
+        match flaw.or_else(|| self.collateral.flaw()).or_else(|| self.kms.flaw()).or_else(traces) {
             Some((key, expected)) => Err(ConfigError::Value { path: path.to_owned(), key, expected }),
             None => Ok(()),
         }
@@ -293,7 +300,8 @@ impl BrokerConfig {
         let files = listeners.into_iter().flat_map(|listener| [&mut listener.certificate, &mut listener.key]);
         let keyring = self.keyring.as_mut().and_then(KeyringHome::file_mut);
         let ca = self.traces.as_mut().and_then(|traces| traces.ca.as_mut());
-        let named = files.chain(keyring).chain(&mut self.extra_trust_anchors).chain(ca);
+        let named =
+            files.chain(keyring).chain(&mut self.extra_trust_anchors).chain(ca).chain(self.kms.files_mut());
         for file in named.chain(std::iter::once(&mut self.data)) {
             *file = folder.join(&*file);
         }
@@ -337,13 +345,6 @@ impl Default for Limits {
             free_disk: 256,
         }
     }
-}
-
-/// A URL as in a guest's configuration: scheme and authority only (an audience is compared as text).
-fn is_url(url: &str) -> bool {
-    let authority = url.strip_prefix("https://").unwrap_or_default();
-    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"/?#@\"\\".contains(&byte);
-    !authority.is_empty() && url.len() <= 512 && authority.bytes().all(is_plain)
 }
 
 const fn challenge_ttl() -> Duration {

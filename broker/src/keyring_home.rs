@@ -1,12 +1,13 @@
-//! Where the root keyring is kept: in a file of the broker's user, or in a credential of the service manager.
+//! Where the root keyring is kept: in a file of the broker's user, or in a credential of the service manager. In both it may be
+//! wrapped by a key in Cloud KMS.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::Deserialize;
-use vouchsafe_keystore::Keyring;
 use vouchsafe_keystore::keyring::file::KeyringFileError;
+use vouchsafe_keystore::keyring::wrapped::StoredKeyring;
 use vouchsafe_system::credentials::{self, CredentialError, CredentialName, CredentialNameError};
 
 /// The home of a root keyring; as text a path, or `credential:NAME`.
@@ -40,16 +41,16 @@ pub enum KeyringHomeError {
 }
 
 impl KeyringHome {
-    /// Reads the keyring.
+    /// Reads the keyring as it is stored.
     ///
     /// # Errors
-    /// [`KeyringHomeError`] says what to do about it.
-    pub fn load(&self) -> Result<Keyring, KeyringHomeError> {
+    /// [`KeyringHomeError::File`] and [`KeyringHomeError::Credential`].
+    pub fn read(&self) -> Result<StoredKeyring, KeyringHomeError> {
         match self {
-            Self::File(path) => Ok(Keyring::load(path)?),
+            Self::File(path) => Ok(StoredKeyring::load(path)?),
             Self::Credential(name) => {
                 let (path, file) = credentials::open(name)?;
-                Ok(Keyring::read(&path, &file)?)
+                Ok(StoredKeyring::read(&path, &file)?)
             }
         }
     }

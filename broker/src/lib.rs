@@ -22,6 +22,7 @@ pub mod guests;
 pub mod hardening;
 pub mod health;
 pub mod keyring_home;
+pub mod kms;
 pub mod log;
 pub mod metrics;
 pub mod notify;
@@ -32,6 +33,7 @@ mod random;
 pub mod refusals;
 mod release;
 mod reload;
+pub mod root_keyring;
 pub mod server;
 #[cfg(test)]
 mod testing;

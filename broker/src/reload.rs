@@ -11,7 +11,7 @@ use crate::broker::Broker;
 use crate::clock;
 use crate::config::reload::Reloaded;
 use crate::config::{BrokerConfig, ConfigError};
-use crate::keyring_home::KeyringHomeError;
+use crate::root_keyring::RootKeyringError;
 use crate::server::Certificates;
 use crate::tls::{self, TlsError};
 
@@ -31,7 +31,7 @@ pub(crate) enum ReloadError {
 enum KeyringReloadError {
     /// It cannot be read.
     #[error(transparent)]
-    Home(#[from] KeyringHomeError),
+    Keyring(#[from] RootKeyringError),
     /// It is not a later one of this keystore.
     #[error(transparent)]
     Rotation(#[from] RotationError),
@@ -76,7 +76,8 @@ pub(crate) async fn reload_keyring(broker: &Broker) {
 
 /// Whether it was changed.
 async fn take_keyring(broker: &Broker) -> Result<bool, KeyringReloadError> {
-    broker.keystore.take_keyring(|| Ok(broker.config().keyring().load()?), clock::now()).await
+    let config = broker.config();
+    broker.keystore.take_keyring(move || Ok(config.load_keyring()?), clock::now()).await
 }
 
 fn numbers(broker: &Broker) -> Vec<String> {

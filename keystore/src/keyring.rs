@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::primitives::{RandomError, derive, random};
 
 pub mod file;
+pub mod wrapped;
 
 /// Number of a root key, from 1.
 pub type GenerationId = u32;
@@ -222,6 +223,12 @@ impl Keyring {
     pub(crate) fn replace_with(&self, other: &Self) {
         let members = other.members();
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = members;
+    }
+
+    /// Whether both have the same generations, in the same states, with the same root keys. Compares keys in constant time.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.generations() == other.generations() && self.require_same_keys(other).is_ok()
     }
 
     /// Number, state and age of each generation.

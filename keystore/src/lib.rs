@@ -46,3 +46,11 @@ pub use keyring::Keyring;
 pub use keystore::Keystore;
 pub use primitives::RandomError;
 pub use sealing::SealError;
+
+/// Keeps brokers and commands that open the database out of it, until the result is dropped.
+///
+/// # Errors
+/// [`registry::OpenError::InUse`] and the system's errors.
+pub fn keep_out(database: &std::path::Path) -> Result<impl Sized + use<>, registry::OpenError> {
+    registry::open::lock(database)
+}

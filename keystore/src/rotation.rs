@@ -13,13 +13,16 @@ mod reseal;
 mod status;
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::Mutex;
 use vouchsafe_protocol::UnixTime;
 
+use crate::blocking::blocking;
 use crate::db::{StoreError, empties_shortly};
 use crate::keyring::file::{KeyringFileError, Replacement};
+use crate::keyring::wrapped::{Form, KeyringFile};
 use crate::keyring::{GenerationId, GenerationState, GenerationSummary, Keyring, KeyringError};
 use crate::log::NewestHeadError;
 use crate::registry::Registry;
@@ -109,11 +112,12 @@ impl Rotation {
         &self,
         registry: &Registry,
         actor: Actor<'_>,
-        file: &Path,
+        file: &KeyringFile,
     ) -> Result<GenerationId, RotationError> {
         let _turn = self.turn.lock().await;
-        let (next, id) = unchanged(registry.keyring(), file)?.with_pending(actor.at)?;
-        install(registry, actor, &next, &[Step { action: ADD, id }], Some(file)).await?;
+        let (keyring, form) = unchanged(registry.keyring(), file).await?;
+        let (next, id) = keyring.with_pending(actor.at)?;
+        install(registry, actor, next, &[Step { action: ADD, id }], Some((file, form))).await?;
         Ok(id)
     }
 
@@ -122,11 +126,12 @@ impl Rotation {
         &self,
         registry: &Registry,
         actor: Actor<'_>,
-        file: &Path,
+        file: &KeyringFile,
     ) -> Result<GenerationId, RotationError> {
         let _turn = self.turn.lock().await;
-        let (next, id) = unchanged(registry.keyring(), file)?.with_promoted(actor.at)?;
-        install(registry, actor, &next, &[Step { action: PROMOTE, id }], Some(file)).await?;
+        let (keyring, form) = unchanged(registry.keyring(), file).await?;
+        let (next, id) = keyring.with_promoted(actor.at)?;
+        install(registry, actor, next, &[Step { action: PROMOTE, id }], Some((file, form))).await?;
         Ok(id)
     }
 
@@ -135,35 +140,36 @@ impl Rotation {
         &self,
         registry: &Registry,
         actor: Actor<'_>,
-        file: &Path,
+        file: &KeyringFile,
         id: GenerationId,
         lifetime: u64,
     ) -> Result<(), RotationError> {
         let _turn = self.turn.lock().await;
-        let keyring = unchanged(registry.keyring(), file)?;
+        let (keyring, form) = unchanged(registry.keyring(), file).await?;
         let next = keyring.without(id)?;
         let retired = keyring.generations().into_iter().find(|found| found.id == id);
         require_expired(id, retired.and_then(|found| found.retired_at), actor.at, lifetime)?;
-        install(registry, actor, &next, &[Step { action: REMOVE, id }], Some(file)).await
+        install(registry, actor, next, &[Step { action: REMOVE, id }], Some((file, form))).await
     }
 
     /// Takes a keyring that was changed elsewhere, such as on another broker of this keystore; returns whether it is another. It
     /// is loaded once no other step is being taken.
-    pub(crate) async fn take<E: From<RotationError>>(
+    pub(crate) async fn take<E: From<RotationError> + Send + 'static>(
         &self,
         registry: &Registry,
-        load: impl FnOnce() -> Result<Keyring, E>,
+        load: impl FnOnce() -> Result<Keyring, E> + Send + 'static,
         at: UnixTime,
     ) -> Result<bool, E> {
         let _turn = self.turn.lock().await;
-        let new = load()?;
-        Ok(take(registry, &new, at).await?)
+        // It may wait for what unwraps the root keys.
+        let new = blocking(load).await?;
+        Ok(take(registry, new, at).await?)
     }
 }
 
-async fn take(registry: &Registry, new: &Keyring, at: UnixTime) -> Result<bool, RotationError> {
+async fn take(registry: &Registry, new: Keyring, at: UnixTime) -> Result<bool, RotationError> {
     let current = registry.keyring();
-    current.require_same_keys(new)?;
+    current.require_same_keys(&new)?;
     require_later(&current.generations(), &new.generations())?;
     let steps = steps(&current.generations(), &new.generations());
     install(registry, Actor::offline(RELOAD, at), new, &steps, None).await?;
@@ -202,13 +208,14 @@ fn steps(old: &[GenerationSummary], new: &[GenerationSummary]) -> Vec<Step> {
 }
 
 /// The keyring in the file, which must be the one in use.
-fn unchanged(current: &Keyring, file: &Path) -> Result<Keyring, RotationError> {
-    let stored = Keyring::load(file)?;
+async fn unchanged(current: &Keyring, file: &KeyringFile) -> Result<(Keyring, Form), RotationError> {
+    let reading = file.clone();
+    let (stored, form) = blocking(move || reading.load()).await?;
     current.require_same_keys(&stored)?;
     if stored.generations() == current.generations() {
-        return Ok(stored);
+        return Ok((stored, form));
     }
-    Err(RotationError::FileChanged { path: file.to_owned() })
+    Err(RotationError::FileChanged { path: file.path().to_owned() })
 }
 
 fn require_expired(
@@ -228,9 +235,9 @@ fn require_expired(
 async fn install(
     registry: &Registry,
     actor: Actor<'_>,
-    next: &Keyring,
+    next: Keyring,
     steps: &[Step],
-    file: Option<&Path>,
+    file: Option<(&KeyringFile, Form)>,
 ) -> Result<(), RotationError> {
     // Before anything is changed: a step that is not permitted leaves no trace.
     let mut authorized = Vec::with_capacity(steps.len());
@@ -238,9 +245,16 @@ async fn install(
         authorized.push((step, actor.authorize(step.action, step.id.to_string())?));
     }
     for (step, _) in authorized.iter().filter(|(step, _)| step.action == REMOVE) {
-        prepare_removal(registry, next, step.id).await?;
+        prepare_removal(registry, &next, step.id).await?;
     }
-    let replacement = file.map(|file| next.prepare_replacement(file)).transpose()?;
+    let next = Arc::new(next);
+    let replacement = match file {
+        Some((file, form)) => {
+            let (file, next) = (file.clone(), Arc::clone(&next));
+            Some(blocking(move || file.prepare_replacement(&next, &form)).await?)
+        }
+        None => None,
+    };
     for (step, authorized) in &authorized {
         let mut change = registry.change(authorized).await?;
         if step.action == REMOVE {
@@ -250,7 +264,7 @@ async fn install(
         change.commit().await?;
     }
     replacement.map(Replacement::put_in_place).transpose()?;
-    registry.keyring().replace_with(next);
+    registry.keyring().replace_with(&next);
     // Only now under the primary generation, which may be another one.
     registry.write_newest_head();
     Ok(())

@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn t55_any_other_mode_or_owner_is_refused() {
+    fn t34_any_other_mode_or_owner_is_refused() {
         let folder = folder();
         for mode in [0o600, 0o440, 0o404, 0o444, 0o640, 0o500, 0o4400] {
             set(&folder, mode);

@@ -58,7 +58,7 @@ impl Verify {
     fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let config = self.offline.load()?;
         let checkpoints = self.checkpoints()?;
-        let keyring = config.keyring().load().map_err(StartError::from)?;
+        let keyring = config.load_keyring().map_err(StartError::from)?;
         let database = self.database.unwrap_or_else(|| config.database());
         let audited = serve::runtime()?.block_on(audit(&database, &keyring, &checkpoints));
         let log = match audited {

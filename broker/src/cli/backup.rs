@@ -31,7 +31,7 @@ pub(super) struct Backup {
 impl Backup {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let config = self.offline.load()?;
-        let keyring = config.keyring().load().map_err(StartError::from)?;
+        let keyring = config.load_keyring().map_err(StartError::from)?;
         let copied =
             serve::runtime()?.block_on(back_up(&config.database(), &keyring, &self.recipients, &self.out))?;
         let recipients: Vec<String> = self.recipients.iter().map(Recipient::to_string).collect();

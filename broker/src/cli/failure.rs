@@ -12,6 +12,7 @@ use vouchsafe_system::trusted_file::TrustedFileError;
 
 use crate::broker::StartError;
 use crate::config::ConfigError;
+use crate::root_keyring::RootKeyringError;
 use crate::server::ServeError;
 
 /// Why a command failed.
@@ -100,12 +101,13 @@ impl Failure {
         Self::File { path: path.to_owned(), detail: detail.to_string() }
     }
 
-    /// 1 when the broker or the verifier refused, 3 when it was not reached, otherwise 2.
+    /// 1 when the broker or the verifier refused, 3 when it or a service that it needs was not reached, otherwise 2.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Refused { .. } | Self::Contradiction(_) => 1,
             Self::Unreachable { .. } | Self::Answer { .. } => 3,
+            Self::Start(StartError::Keyring(RootKeyringError::Kms(error))) if error.may_pass() => 3,
             _ => 2,
         })
     }

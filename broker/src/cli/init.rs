@@ -2,6 +2,7 @@
 
 mod created;
 mod host;
+mod kms;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -17,9 +18,11 @@ use zeroize::Zeroizing;
 
 use self::created::Created;
 use self::host::Host;
+use self::kms::KmsOptions;
 use super::failure::Failure;
 use super::{client, output, serve, trusted_file, when};
 use crate::config::Listener;
+use crate::keyring_home::KeyringHome;
 use crate::{clock, random, tls};
 
 #[derive(Debug, Args)]
@@ -63,6 +66,8 @@ pub(super) struct Init {
     /// Also write the first operator's token to this new file (0600), for programs that cannot read an operator file.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    #[command(flatten)]
+    kms: KmsOptions,
 }
 
 /// What `init` has created.
@@ -101,6 +106,7 @@ impl Init {
             ));
         }
         let given = self.given_tls()?;
+        let kms = self.kms.section()?;
         random::warm().map_err(|error| Failure::Usage(error.to_string()))?;
         let mut created = Created::default();
         let data = self.folder(&mut created)?;
@@ -108,7 +114,8 @@ impl Init {
         let (identity, token) = self.keystore(&data, &mut created)?;
         let token_file = self.token_file(&token, &mut created)?;
         let config = data.join("broker.toml");
-        created.write(&config, self.config(&data, &tls)?.as_bytes())?;
+        let text = self.config(&data, &tls)? + &kms;
+        created.write(&config, text.as_bytes())?;
         let operator_file = data.join("operator.toml");
         created.write(&operator_file, self.operator_file(&tls.operators, &token)?.as_bytes())?;
         let guest_folder = self.guest_folder(&data, &tls.guests, identity, &mut created)?;
@@ -233,10 +240,14 @@ impl Init {
         let file = self.keyring_file(data)?;
         let failed = |error: &dyn std::fmt::Display| Failure::file(data, error);
         if self.keyring.is_some() && file.try_exists().unwrap_or(true) {
-            return Keyring::load(&file).map_err(|error| failed(&error));
+            return self.kms.existing(&KeyringHome::File(file));
         }
         let keyring = Keyring::generate(now).map_err(|error| failed(&error))?;
-        keyring.create(&file).map_err(|error| failed(&error))?;
+        match self.kms.wrapped(&keyring)? {
+            Some(wrapped) => wrapped.create(&file),
+            None => keyring.create(&file),
+        }
+        .map_err(|error| failed(&error))?;
         created.file(&file);
         Ok(keyring)
     }
@@ -317,8 +328,15 @@ fn new_tls(folder: &Path, prefix: &str, hosts: &[Host], created: &mut Created) -
 }
 
 impl Made {
-    fn human(&self, Init { administrator, hosts, keyring, .. }: &Init) -> String {
+    fn human(&self, Init { administrator, hosts, keyring, kms, .. }: &Init) -> String {
         let Self { identity, config, guest_folder, operator_file, .. } = self;
+        let wrapped = kms.kms.as_ref().map_or_else(String::new, |key| {
+            format!(
+                "\nThe keyring is wrapped by {key}. If that key is lost, so is every secret, unless you keep a copy of the keyring that\n\
+                 is not wrapped in a safe place: vouchsafe keyring unwrap --out FILE --config {}\n",
+                config.display()
+            )
+        });
         let unreachable = if hosts.is_empty() {
             "\nNo --host was given: its certificate and guest.toml have only an address of this machine. For VMs elsewhere,\n\
              run `vouchsafe init` in another folder with --host NAME.\n"
@@ -330,7 +348,7 @@ impl Made {
              {0}/guest.toml\n  {0}/ca.pem\n\nServer, CA and token of operator {administrator}: {2}\n\nNext:\n  vouchsafe serve --config {1}\n  \
              vouchsafe secret list --operator {2}\n\n\
              Back up the keyring, {3}, separately from the database: both together hold every secret, and\n\
-             without the keyring the database cannot be read.\n{unreachable}",
+             without the keyring the database cannot be read.\n{wrapped}{unreachable}",
             guest_folder.display(),
             config.display(),
             operator_file.display(),

@@ -1,5 +1,7 @@
 //! `vouchsafe keyring …`.
 
+mod wrap;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,14 +13,13 @@ use vouchsafe_keystore::keyring::file::{KeyringFileError, Replacement};
 
 use super::client::{Client, Connection};
 use super::failure::Failure;
+use super::online::Online;
 use super::output;
 use crate::api::keyring::{ChangedGeneration, Generation, GenerationState, RemoveGeneration, Resealed};
 use crate::clock;
 
 #[derive(Debug, Args)]
 pub(super) struct KeyringCommand {
-    #[command(flatten)]
-    connection: Connection,
     #[command(subcommand)]
     action: Action,
 }
@@ -28,27 +29,34 @@ pub(super) struct KeyringCommand {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Show the generations of the keyring, and how many rows of which tables need each.
-    Status,
+    Status(Connection),
     /// Add a pending generation to the keyring's file. Back the file up before you promote it: with it is lost what was
     /// sealed under it.
-    Add(Where),
+    Add(Online<Where>),
     /// Seal everything new under the pending generation. The one before is retired: it only opens.
-    Promote(Where),
+    Promote(Online<Where>),
     /// Seal everything that is stored under the primary generation, while the broker serves. Prints the progress; if it is
     /// interrupted, run it again.
-    Reseal,
+    Reseal(Connection),
     /// Remove a generation that nothing needs any more, and erase its key. Backups made before `reseal` was done cannot be
     /// restored without it.
-    Remove {
-        /// Its number.
-        generation: u32,
-        #[command(flatten)]
-        at: Where,
-        /// With --file: `keyring status` of the broker shows that no row needs it, and the broker has had the promoted keyring for
-        /// longer than challenges are accepted. Nothing else checks that.
-        #[arg(long, requires = "file")]
-        unneeded: bool,
-    },
+    Remove(Online<Remove>),
+    /// Have the root keys wrapped by a key in Cloud KMS. Needs no broker.
+    Wrap(wrap::Wrap),
+    /// Write the keyring with its root keys not wrapped. Needs no broker.
+    Unwrap(wrap::Unwrap),
+}
+
+#[derive(Debug, Args)]
+struct Remove {
+    /// Its number.
+    generation: u32,
+    #[command(flatten)]
+    at: Where,
+    /// With --file: `keyring status` of the broker shows that no row needs it, and the broker has had the promoted keyring for
+    /// longer than challenges are accepted. Nothing else checks that.
+    #[arg(long, requires = "file")]
+    unneeded: bool,
 }
 
 #[derive(Debug, Args)]
@@ -61,13 +69,16 @@ struct Where {
 
 impl KeyringCommand {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let client = || self.connection.open();
         match self.action {
-            Action::Status => output::show(json, client()?.get("/v1/keyring", &())?, status),
-            Action::Add(Where { file }) => {
+            Action::Wrap(command) => command.run(json),
+            Action::Unwrap(command) => command.run(json),
+            Action::Status(connection) => {
+                output::show(json, connection.open()?.get("/v1/keyring", &())?, status)
+            }
+            Action::Add(Online { connection, arguments: Where { file } }) => {
                 let answer = match file {
                     Some(file) => in_file(&file, |keyring| keyring.with_pending(clock::now()))?,
-                    None => client()?.post("/v1/keyring/add", &json!({}))?,
+                    None => connection.open()?.post("/v1/keyring/add", &json!({}))?,
                 };
                 output::show(json, answer, |ChangedGeneration { generation }| {
                     format!(
@@ -76,10 +87,10 @@ impl KeyringCommand {
                     )
                 })
             }
-            Action::Promote(Where { file }) => {
+            Action::Promote(Online { connection, arguments: Where { file } }) => {
                 let answer = match file {
                     Some(file) => in_file(&file, |keyring| keyring.with_promoted(clock::now()))?,
-                    None => client()?.post("/v1/keyring/promote", &json!({}))?,
+                    None => connection.open()?.post("/v1/keyring/promote", &json!({}))?,
                 };
                 output::show(json, answer, |ChangedGeneration { generation }| {
                     format!(
@@ -87,17 +98,22 @@ impl KeyringCommand {
                     )
                 })
             }
-            Action::Reseal => reseal(&client()?, json),
-            Action::Remove { generation, at: Where { file: Some(_) }, unneeded: false } => {
-                Err(Failure::Usage(format!(
-                    "without a broker nothing checks whether rows need generation {generation}, and a database whose rows need it \
-                     cannot be read without it. Look at `vouchsafe keyring status` of the broker: if no row needs it, add --unneeded"
-                )))
-            }
-            Action::Remove { generation, at: Where { file }, .. } => {
+            Action::Reseal(connection) => reseal(&connection.open()?, json),
+            Action::Remove(Online {
+                connection,
+                arguments: Remove { generation, at: Where { file }, unneeded },
+            }) => {
+                if file.is_some() && !unneeded {
+                    return Err(Failure::Usage(format!(
+                        "without a broker nothing checks whether rows need generation {generation}, and a database whose rows need it \
+                         cannot be read without it. Look at `vouchsafe keyring status` of the broker: if no row needs it, add --unneeded"
+                    )));
+                }
                 let _answer = match file {
                     Some(file) => in_file(&file, |keyring| Ok((keyring.without(generation)?, generation)))?,
-                    None => client()?.post("/v1/keyring/remove", &RemoveGeneration { generation })?,
+                    None => {
+                        connection.open()?.post("/v1/keyring/remove", &RemoveGeneration { generation })?
+                    }
                 };
                 output::show(json, json!({ "generation": generation }), |_: Value| {
                     format!(

@@ -64,7 +64,7 @@ impl RecoverAdmin {
     }
 
     fn recover(&self, config: &BrokerConfig, now: UnixTime) -> Result<OperatorToken, Failure> {
-        let keyring = config.keyring().load().map_err(StartError::from)?;
+        let keyring = config.load_keyring().map_err(StartError::from)?;
         serve::runtime()?.block_on(async {
             let keystore = Keystore::open(&config.database(), keyring).await.map_err(StartError::from)?;
             let token = keystore.recover_administrator(&self.name, self.expires_in, now).await;

@@ -40,7 +40,7 @@ impl Restore {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let config = self.offline.load()?;
         log::start(config.log);
-        let keyring = config.keyring().load().map_err(StartError::from)?;
+        let keyring = config.load_keyring().map_err(StartError::from)?;
         let identities = self.identities()?;
         let request = Request {
             file: &self.file,

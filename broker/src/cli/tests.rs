@@ -57,6 +57,8 @@ const OFFLINE: &[&str] = &[
     "vouchsafe baseline signer",
     "vouchsafe completions",
     "vouchsafe init",
+    "vouchsafe keyring unwrap",
+    "vouchsafe keyring wrap",
     "vouchsafe policy new",
     "vouchsafe policy schema",
     "vouchsafe policy test",

@@ -20,12 +20,13 @@ impl BrokerConfig {
         let mut to = Reloaded { config: self.clone(), changed: Vec::new(), restart: Vec::new() };
         // Every key is named here, so that the compiler rejects a forgotten one.
         let Self { data, keyring, extra_trust_anchors, urls, challenge_ttl, stop_timeout, .. } = new;
-        let Self { guests, operators, limits, collateral, log, traces, .. } = new;
+        let Self { guests, operators, limits, collateral, kms, log, traces, .. } = new;
         to.keep("data", self.data == data);
         to.keep("keyring", self.keyring == keyring);
         to.keep("extra_trust_anchors", self.extra_trust_anchors == extra_trust_anchors);
         to.keep("stop_timeout", self.stop_timeout == stop_timeout);
         to.keep("collateral", self.collateral == collateral);
+        to.keep("kms", self.kms == kms);
         to.keep("log", self.log == log);
         to.keep("traces", self.traces == traces);
         to.take("urls", |config| &mut config.urls, urls);

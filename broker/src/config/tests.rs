@@ -58,6 +58,9 @@ fn the_sample_is_read_and_its_commented_keys_show_the_defaults() {
         "remembered_refusals",
         "remembered_memory",
         "free_disk",
+        "endpoint",
+        "metadata",
+        "timeout",
         "format",
         "level",
     ] {
@@ -129,6 +132,10 @@ fn values_that_cannot_be_meant_are_refused() {
         ("collateral.amd_kds", SAMPLE.to_owned() + "\n[collateral]\namd_kds = \"kds.example.com\"\n"),
         ("collateral.jwks", SAMPLE.to_owned() + "\n[collateral]\njwks = \"http://example.com/jwks\"\n"),
         ("collateral.refresh_max", SAMPLE.to_owned() + "\n[collateral]\nrefresh_max = 10\n"),
+        ("kms.endpoint", SAMPLE.to_owned() + "\n[kms]\nendpoint = \"http://kms.example.com\"\n"),
+        ("kms.endpoint", SAMPLE.to_owned() + "\n[kms]\nendpoint = \"https://kms.example.com/v1\"\n"),
+        ("kms.metadata", SAMPLE.to_owned() + "\n[kms]\nmetadata = \"https://metadata\"\n"),
+        ("kms.timeout", SAMPLE.to_owned() + "\n[kms]\ntimeout = 0\n"),
         ("limits.queue", SAMPLE.to_owned() + "\n[limits]\nqueue = 0\n"),
         ("limits.releases_per_address", SAMPLE.to_owned() + "\n[limits]\nreleases_per_address = 0\n"),
         ("limits.remembered_memory", SAMPLE.to_owned() + "\n[limits]\nremembered_memory = 1048577\n"),
@@ -158,7 +165,7 @@ const OTHER: &str = "data = \"/other\"\nkeyring = \"/k\"\nextra_trust_anchors = 
     [limits]\nverifiers = 3\nqueue = 1\nreleases = 2\nreleases_per_address = 9\nreleases_per_instance = 3\nreleases_without_instance = 4\n\
     handshake = 9\nhead = 9\nbody = 9\nidle = 9\nconnections = 9\nconnections_per_address = 9\n\
     connections_per_minute = 9\nconnection = 9\nrequests = 9\nrequests_per_minute = 9\nbodies = 99\nbodies_per_address = 9\nprobe = 9\n\
-    remembered_refusals = 9\nremembered_memory = 9\nfree_disk = 9\n[collateral]\nfetch = false\n[log]\nlevel = \"warn\"\n";
+    remembered_refusals = 9\nremembered_memory = 9\nfree_disk = 9\n[collateral]\nfetch = false\n[kms]\ntimeout = 9\n[log]\nlevel = \"warn\"\n";
 
 #[test]
 fn a_reload_applies_some_keys_and_reports_those_that_need_a_restart() {
@@ -178,6 +185,7 @@ fn a_reload_applies_some_keys_and_reports_those_that_need_a_restart() {
             "extra_trust_anchors",
             "guests.listen",
             "keyring",
+            "kms",
             "limits.head",
             "limits.idle",
             "limits.queue",
@@ -195,7 +203,7 @@ fn a_reload_applies_some_keys_and_reports_those_that_need_a_restart() {
     (expected.data, expected.keyring, expected.log) = (old.data.clone(), old.keyring.clone(), old.log);
     (expected.extra_trust_anchors, expected.collateral) =
         (old.extra_trust_anchors.clone(), old.collateral.clone());
-    expected.stop_timeout = old.stop_timeout;
+    (expected.stop_timeout, expected.kms) = (old.stop_timeout, old.kms.clone());
     (expected.guests.listen, expected.operators.listen) = (old.guests.listen, old.operators.listen);
     let limits = &mut expected.limits;
     (limits.verifiers, limits.queue, limits.head) = (old.limits.verifiers, old.limits.queue, old.limits.head);

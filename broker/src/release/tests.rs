@@ -139,7 +139,7 @@ async fn t44_refusals_of_known_owners_are_logged_and_those_of_strangers_are_not(
     let asked = fixture.ask(&known, Kinds::VTPM, fixture.challenge(), &[PATH]);
     assert_eq!(refusal(release_of(&fixture, &asked).await), ReasonCode::NotGranted);
     fixture.broker.close().await;
-    let keyring = fixture.broker.config().keyring().load().expect("a keyring");
+    let keyring = fixture.broker.config().load_keyring().expect("a keyring");
     let again = vouchsafe_keystore::Keystore::open(&fixture.broker.config().database(), keyring)
         .await
         .expect("opens");
@@ -191,7 +191,7 @@ async fn t44_evidence_that_names_no_instance_has_one_share_in_common() {
 async fn t51_a_change_through_another_broker_takes_effect_in_denials() {
     let fixture = Fixture::new().await;
     let config = fixture.broker.config();
-    let keyring = config.keyring().load().expect("a keyring");
+    let keyring = config.load_keyring().expect("a keyring");
     let other =
         vouchsafe_keystore::Keystore::open_beside_others(&config.database(), keyring).await.expect("opens");
     let ask = || fixture.ask(&SimulatedVm::new(), Kinds::VTPM, fixture.challenge(), &[PATH]);

@@ -103,7 +103,7 @@ fn a_broker_and_the_offline_commands_take_the_keyring_from_a_credential() {
 }
 
 #[test]
-fn t55_a_credential_that_is_missing_or_not_the_service_managers_is_refused() {
+fn t34_a_credential_that_is_missing_or_not_the_service_managers_is_refused() {
     let broker = Broker::new();
     let folder = broker.credentials();
     let said = broker.refused(&["serve"], None);
@@ -125,7 +125,7 @@ fn t55_a_credential_that_is_missing_or_not_the_service_managers_is_refused() {
 }
 
 #[test]
-fn t55_credentials_of_the_environment_replace_no_configured_keyring() {
+fn t38_credentials_of_the_environment_replace_no_configured_keyring() {
     let broker = Broker::new();
     let config =
         fs::read_to_string(broker.config()).expect("read").replace("keyring = \"credential:keyring\"\n", "");

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use vouchsafe_protocol::UnixTime;
 use zeroize::Zeroizing;
 
+use super::wrapped::{StoredKeyring, WrapperError};
 use super::{Generation, GenerationId, GenerationState, Keyring, KeyringError, Member, RootKey};
 use crate::primitives::{RandomError, random};
 
@@ -77,6 +78,17 @@ pub enum KeyringFileError {
         /// The path.
         column: usize,
     },
+    /// Its root keys are wrapped, where they are needed.
+    #[error("keyring {} is wrapped by {kms}: unwrap it first, with `vouchsafe keyring unwrap`", path.display())]
+    Wrapped {
+        /// The file.
+        path: PathBuf,
+        /// The key that wraps them.
+        kms: String,
+    },
+    /// Its root keys could not be wrapped or unwrapped.
+    #[error(transparent)]
+    Wrapper(#[from] WrapperError),
     /// Well-formed, but no keyring.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
@@ -85,8 +97,8 @@ pub enum KeyringFileError {
     Random(#[from] RandomError),
 }
 
-impl Keyring {
-    /// Reads the keyring from a private file.
+impl StoredKeyring {
+    /// Reads a private file.
     ///
     /// # Errors
     /// [`KeyringFileError`] says what to do about it.
@@ -101,8 +113,7 @@ impl Keyring {
         Self::read(path, &file)
     }
 
-    /// Reads the keyring from a file that the caller has opened and found private, such as a credential of the service
-    /// manager.
+    /// Reads a file that the caller has opened and found private, such as a credential of the service manager.
     ///
     /// # Errors
     /// [`KeyringFileError`] names it as `path`.
@@ -115,11 +126,33 @@ impl Keyring {
         let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE));
         // Not more than the checked size: a growing buffer would be copied, and the copy not erased.
         file.take(MAX_FILE as u64).read_to_end(&mut text).map_err(io)?;
-        let document: Document = serde_json::from_slice(&text).map_err(|error| {
-            KeyringFileError::Malformed { path: path.to_owned(), line: error.line(), column: error.column() }
-        })?;
+        let malformed = |error: serde_json::Error| KeyringFileError::Malformed {
+            path: path.to_owned(),
+            line: error.line(),
+            column: error.column(),
+        };
+        let Any { version } = serde_json::from_slice(&text).map_err(malformed)?;
+        if version == WRAPPED_VERSION {
+            return serde_json::from_slice(&text).map(Self::Wrapped).map_err(malformed);
+        }
+        let document: Document = serde_json::from_slice(&text).map_err(malformed)?;
         let members = document.generations.into_iter().map(Entry::into_member).collect();
-        Ok(Self::from_members(members)?)
+        Ok(Self::Plain(Keyring::from_members(members)?))
+    }
+}
+
+impl Keyring {
+    /// Reads the keyring from a private file in which its root keys are not wrapped.
+    ///
+    /// # Errors
+    /// [`KeyringFileError`] says what to do about it.
+    pub fn load(path: &Path) -> Result<Self, KeyringFileError> {
+        match StoredKeyring::load(path)? {
+            StoredKeyring::Plain(keyring) => Ok(keyring),
+            StoredKeyring::Wrapped(wrapped) => {
+                Err(KeyringFileError::Wrapped { path: path.to_owned(), kms: wrapped.kms().to_owned() })
+            }
+        }
     }
 
     /// Writes a new file; never overwrites one.
@@ -127,16 +160,7 @@ impl Keyring {
     /// # Errors
     /// [`KeyringFileError::Exists`] and the system's errors.
     pub fn create(&self, path: &Path) -> Result<(), KeyringFileError> {
-        let temporary = beside(path, &hex::encode(random::<8>()?.as_slice()));
-        self.write(&temporary)?;
-        // A hard link, unlike a rename, fails if the name exists.
-        let linked = fs::hard_link(&temporary, path);
-        fs::remove_file(&temporary).map_err(|source| io_error(&temporary, source))?;
-        linked.map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => KeyringFileError::Exists { path: path.to_owned() },
-            _ => io_error(path, source),
-        })?;
-        sync_folder(path)
+        create(path, &Document::of(self))
     }
 
     /// Writes what shall replace the file, durably, beside it: whatever can fail for want of space or of permissions has
@@ -145,32 +169,52 @@ impl Keyring {
     /// # Errors
     /// Those of the operating system.
     pub fn prepare_replacement(&self, path: &Path) -> Result<Replacement, KeyringFileError> {
-        // A fixed name: what a killed process left there is gone after the next change.
-        let temporary = beside(path, "new");
-        match fs::remove_file(&temporary) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error(&temporary, source));
-            }
-            _ => {}
-        }
-        self.write(&temporary)?;
-        Ok(Replacement { path: path.to_owned(), temporary: Some(temporary) })
+        prepare_replacement(path, &Document::of(self))
     }
+}
 
-    fn write(&self, path: &Path) -> Result<(), KeyringFileError> {
-        let io = |source| io_error(path, source);
-        let document =
-            Document { version: Version, generations: self.members().iter().map(Entry::of_member).collect() };
-        let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE));
-        serde_json::to_writer_pretty(&mut *text, &document).map_err(|error| io(error.into()))?;
-        text.push(b'\n');
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
-        let written = file.write_all(&text).and_then(|()| file.sync_all());
-        if written.is_err() {
-            discard(path);
+/// Writes a new file; never overwrites one.
+pub(super) fn create(path: &Path, document: &impl Serialize) -> Result<(), KeyringFileError> {
+    let temporary = beside(path, &hex::encode(random::<8>()?.as_slice()));
+    write(&temporary, document)?;
+    // A hard link, unlike a rename, fails if the name exists.
+    let linked = fs::hard_link(&temporary, path);
+    fs::remove_file(&temporary).map_err(|source| io_error(&temporary, source))?;
+    linked.map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => KeyringFileError::Exists { path: path.to_owned() },
+        _ => io_error(path, source),
+    })?;
+    sync_folder(path)
+}
+
+/// Writes what shall replace the file beside it.
+pub(super) fn prepare_replacement(
+    path: &Path,
+    document: &impl Serialize,
+) -> Result<Replacement, KeyringFileError> {
+    // A fixed name: what a killed process left there is gone after the next change.
+    let temporary = beside(path, "new");
+    match fs::remove_file(&temporary) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            return Err(io_error(&temporary, source));
         }
-        written.map_err(io)
+        _ => {}
     }
+    write(&temporary, document)?;
+    Ok(Replacement { path: path.to_owned(), temporary: Some(temporary) })
+}
+
+fn write(path: &Path, document: &impl Serialize) -> Result<(), KeyringFileError> {
+    let io = |source| io_error(path, source);
+    let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE));
+    serde_json::to_writer_pretty(&mut *text, document).map_err(|error| io(error.into()))?;
+    text.push(b'\n');
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
+    let written = file.write_all(&text).and_then(|()| file.sync_all());
+    if written.is_err() {
+        discard(path);
+    }
+    written.map_err(io)
 }
 
 /// A keyring that is written and not in place yet. Dropping it removes what was written.
@@ -254,28 +298,41 @@ fn io_error(path: &Path, source: io::Error) -> KeyringFileError {
     KeyringFileError::Io { path, source }
 }
 
+/// What files of all versions have.
+#[derive(Deserialize)]
+struct Any {
+    version: u32,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
-    version: Version,
+    version: Number<1>,
     generations: Vec<Entry>,
 }
 
-/// The only version of the format.
-struct Version;
-
-impl Serialize for Version {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u32(1)
+impl Document {
+    fn of(keyring: &Keyring) -> Self {
+        Self { version: Number, generations: keyring.members().iter().map(Entry::of_member).collect() }
     }
 }
 
-impl<'de> Deserialize<'de> for Version {
+/// A version of the format.
+#[derive(Debug)]
+pub(super) struct Number<const N: u32>;
+
+impl<const N: u32> Serialize for Number<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u32(N)
+    }
+}
+
+impl<'de, const N: u32> Deserialize<'de> for Number<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u32::deserialize(deserializer)? {
-            1 => Ok(Self),
-            _ => Err(serde::de::Error::custom("unknown version")),
+        if u32::deserialize(deserializer)? == N {
+            return Ok(Self);
         }
+        Err(serde::de::Error::custom("unknown version"))
     }
 }
 
@@ -329,6 +386,7 @@ impl<'de> Deserialize<'de> for KeyText {
 }
 
 const MAX_FILE: usize = 64 * 1024;
+const WRAPPED_VERSION: u32 = 2;
 const ABSENT: &str = "; if this broker existed before, put back the keyring from its backup, without which the database \
                       cannot be read (docs/operations.md); `vouchsafe init` creates a keyring with a new broker";
 

@@ -1,10 +1,9 @@
 //! Rotation of the keyring.
 
-use std::path::Path;
-
 use vouchsafe_protocol::UnixTime;
 
 use crate::db::StoreError;
+use crate::keyring::wrapped::KeyringFile;
 use crate::keyring::{GenerationId, Keyring};
 use crate::keystore::Keystore;
 use crate::registry::change::Actor;
@@ -15,7 +14,11 @@ impl Keystore {
     ///
     /// # Errors
     /// [`RotationError`].
-    pub async fn add_generation(&self, actor: Actor<'_>, file: &Path) -> Result<GenerationId, RotationError> {
+    pub async fn add_generation(
+        &self,
+        actor: Actor<'_>,
+        file: &KeyringFile,
+    ) -> Result<GenerationId, RotationError> {
         self.0.rotation.add(&self.0.registry, actor, file).await
     }
 
@@ -27,7 +30,7 @@ impl Keystore {
     pub async fn promote_generation(
         &self,
         actor: Actor<'_>,
-        file: &Path,
+        file: &KeyringFile,
     ) -> Result<GenerationId, RotationError> {
         self.0.rotation.promote(&self.0.registry, actor, file).await
     }
@@ -48,7 +51,7 @@ impl Keystore {
     pub async fn remove_generation(
         &self,
         actor: Actor<'_>,
-        file: &Path,
+        file: &KeyringFile,
         id: GenerationId,
         lifetime: u64,
     ) -> Result<(), RotationError> {
@@ -61,9 +64,9 @@ impl Keystore {
     /// # Errors
     /// Those of `load`, and [`RotationError`], when it is not a later one of this keystore or lacks a generation that something
     /// needs.
-    pub async fn take_keyring<E: From<RotationError>>(
+    pub async fn take_keyring<E: From<RotationError> + Send + 'static>(
         &self,
-        load: impl FnOnce() -> Result<Keyring, E>,
+        load: impl FnOnce() -> Result<Keyring, E> + Send + 'static,
         at: UnixTime,
     ) -> Result<bool, E> {
         self.0.rotation.take(&self.0.registry, load, at).await

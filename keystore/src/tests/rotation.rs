@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::record::grant;
 use super::*;
 use crate::db::Reader;
+use crate::keyring::wrapped::KeyringFile;
 use crate::keyring::{GenerationState, KeyringError};
 use crate::log::DecisionFilter;
 use crate::log::record::LogRecord;
@@ -22,19 +23,19 @@ impl Fixture {
     }
 
     async fn take(&self, new: Keyring) -> Result<bool, RotationError> {
-        self.keystore.take_keyring(|| Ok(new), NOW).await
+        self.keystore.take_keyring(move || Ok(new), NOW).await
     }
 
     async fn add(&self) -> Result<u32, RotationError> {
-        self.keystore.add_generation(BY, &self.root()).await
+        self.keystore.add_generation(BY, &KeyringFile::plain(self.root())).await
     }
 
     async fn promote(&self) -> Result<u32, RotationError> {
-        self.keystore.promote_generation(BY, &self.root()).await
+        self.keystore.promote_generation(BY, &KeyringFile::plain(self.root())).await
     }
 
     async fn remove(&self, id: u32) -> Result<(), RotationError> {
-        self.keystore.remove_generation(LATER, &self.root(), id, LIFETIME).await
+        self.keystore.remove_generation(LATER, &KeyringFile::plain(self.root()), id, LIFETIME).await
     }
 
     /// Reseals everything; returns how many rows.
@@ -168,7 +169,11 @@ async fn a_generation_that_is_needed_is_not_removed() {
     fixture.add().await.unwrap();
     assert_eq!(said(fixture.add().await.unwrap_err()), KeyringError::AlreadyPending { id: 2 }.to_string());
     fixture.promote().await.unwrap();
-    let early = fixture.keystore.remove_generation(BY, &fixture.root(), 1, LIFETIME).await.unwrap_err();
+    let early = fixture
+        .keystore
+        .remove_generation(BY, &KeyringFile::plain(fixture.root()), 1, LIFETIME)
+        .await
+        .unwrap_err();
     assert!(matches!(early, RotationError::Outstanding { id: 1, seconds: LIFETIME }), "{early}");
     let needed = said(fixture.remove(1).await.unwrap_err());
     assert_eq!(
@@ -299,7 +304,7 @@ async fn a_step_whose_file_cannot_be_written_is_not_taken() {
     let file = elsewhere.path().join("root.json");
     fs::copy(fixture.root(), &file).unwrap();
     fs::set_permissions(elsewhere.path(), fs::Permissions::from_mode(0o500)).unwrap();
-    let refused = fixture.keystore.add_generation(BY, &file).await.unwrap_err();
+    let refused = fixture.keystore.add_generation(BY, &KeyringFile::plain(file)).await.unwrap_err();
     assert!(matches!(refused, RotationError::File(_)), "{refused}");
     assert!(fixture.steps().await.is_empty());
 }

@@ -2,6 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 use vouchsafe_keystore::Keystore;
+use vouchsafe_keystore::keyring::wrapped::KeyringFile;
 use vouchsafe_keystore::registry::Actor;
 use vouchsafe_keystore::rotation::{GenerationUse, Resealed};
 use vouchsafe_policy::operators::{OperatorAction, WHOLE_BROKER};
@@ -56,7 +57,7 @@ async fn every_row_needs_the_new_generation_after_it_was_resealed() {
     assert_eq!(counted[0].rows.get("newest_head_file"), Some(&1));
 
     let permit = permit(OperatorAction::ManageKeyring, WHOLE_BROKER);
-    let (by, file) = (Actor::permitted(&permit, NOW), stored.keyring_file());
+    let (by, file) = (Actor::permitted(&permit, NOW), KeyringFile::plain(stored.keyring_file()));
     assert_eq!(keystore.add_generation(by, &file).await.expect("added"), 2);
     assert_eq!(keystore.promote_generation(by, &file).await.expect("promoted"), 2);
     let Resealed { generation, rows, remaining } = keystore.reseal(by).await.expect("resealed");

@@ -11,8 +11,8 @@ use crate::problem::HttpProblem;
 
 pub(super) async fn post(broker: Data<Broker>, principal: Principal) -> Result<HttpResponse, HttpProblem> {
     let permit = principal.authorize_everywhere(Act::ManageKeyring)?;
-    let home = broker.config().keyring();
-    let generation = broker.keystore.promote_generation(principal.by(&permit), home.file()?).await?;
+    let generation =
+        broker.keystore.promote_generation(principal.by(&permit), &broker.config().keyring_file()?).await?;
     broker.observe_keyring();
     answer(&ChangedGeneration { generation })
 }

@@ -18,7 +18,7 @@ pub(super) async fn post(
     let permit = principal.authorize_everywhere(Act::ManageKeyring)?;
     let config = broker.config();
     let (by, lifetime) = (principal.by(&permit), config.challenge_ttl.as_secs());
-    broker.keystore.remove_generation(by, config.keyring().file()?, generation, lifetime).await?;
+    broker.keystore.remove_generation(by, &config.keyring_file()?, generation, lifetime).await?;
     broker.observe_keyring();
     done()
 }

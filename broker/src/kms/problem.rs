@@ -1,0 +1,129 @@
+//! Why a call to the service failed, and the next step.
+
+/// Why a call failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// No connection, or no answer in time.
+    #[error(
+        "no answer: {detail}. Check the network, the firewall's way out, and `endpoint` and `ca` of [kms]; the broker needs the \
+         service only when it starts or its keyring changes"
+    )]
+    Unreachable {
+        /// Details of the error.
+        detail: String,
+    },
+    /// 429, or a failure of the service.
+    #[error(
+        "the service is not available (HTTP status {status}): {message}. Try again later, or see status.cloud.google.com"
+    )]
+    Unavailable {
+        /// The status.
+        status: u16,
+        /// Google's reason.
+        message: String,
+    },
+    /// The metadata server has no token.
+    #[error(
+        "no access token: {detail}. Attach a service account to the VM, or name a key file with `credentials` of [kms] (docs/gce.md)"
+    )]
+    NoToken {
+        /// Details of the error.
+        detail: String,
+    },
+    /// 401.
+    #[error(
+        "the access token is refused: {message}. Check the service account, its key, and the system's clock"
+    )]
+    Unauthenticated {
+        /// Google's reason.
+        message: String,
+    },
+    /// 403.
+    #[error(
+        "permission denied: {message}. Give the broker's service account the role roles/cloudkms.cryptoKeyEncrypterDecrypter on \
+         this key, its VM the scope cloud-platform, and enable cloudkms.googleapis.com (docs/gce.md)"
+    )]
+    Denied {
+        /// Google's reason.
+        message: String,
+    },
+    /// 404.
+    #[error("there is no such key: {message}. Check its name, which begins with the project")]
+    NoSuchKey {
+        /// Google's reason.
+        message: String,
+    },
+    /// The version of the key is disabled or destroyed.
+    #[error(
+        "the key cannot be used: {message}. Enable its version, or restore one that is scheduled for destruction \
+         (`gcloud kms keys versions enable` or `restore`); if it is destroyed, put back a copy of the keyring that it did not wrap \
+         (docs/operations.md)"
+    )]
+    NotUsable {
+        /// Google's reason.
+        message: String,
+    },
+    /// The service rejects the request itself.
+    #[error("the request is refused: {message}")]
+    InvalidArgument {
+        /// Google's reason.
+        message: String,
+    },
+    /// The ciphertext does not authenticate.
+    #[error(
+        "generation {generation} of the keyring does not unwrap: it was wrapped by another key, or the file was edited: \
+         {message}. Put back the keyring's file from a backup (docs/operations.md)"
+    )]
+    NotWrappedHere {
+        /// The generation.
+        generation: u32,
+        /// Google's reason.
+        message: String,
+    },
+    /// Another status.
+    #[error("HTTP status {status}: {message}")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// Google's reason.
+        message: String,
+    },
+    /// It is not followed.
+    #[error("it redirects (HTTP status {status}), which is not followed: check `endpoint` of [kms]")]
+    Redirect {
+        /// The status.
+        status: u16,
+    },
+    /// More than any answer has.
+    #[error("its answer has more than 64 KiB: check `endpoint` of [kms]")]
+    TooLarge,
+    /// The answer does not have the expected form.
+    #[error("its answer is not usable: {0}. Check `endpoint` of [kms]")]
+    Answer(&'static str),
+    /// A value was damaged on its way.
+    #[error(
+        "a value was damaged on its way: {0}. Try again; if it stays so, check this machine's memory and network"
+    )]
+    Checksum(&'static str),
+    /// Another key has answered.
+    #[error("{name} has answered, which is not a version of this key: check `endpoint` of [kms]")]
+    OtherKey {
+        /// The name in the answer.
+        name: String,
+    },
+    /// What was wrapped unwraps to something else.
+    #[error("what it has wrapped unwraps to other keys. Nothing was written")]
+    OtherKeys,
+}
+
+impl Problem {
+    pub(super) fn unreachable(error: &ureq::Error) -> Self {
+        Self::Unreachable { detail: error.to_string() }
+    }
+
+    /// Whether it is worth to try again.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Unavailable { .. } | Self::Checksum(_))
+    }
+}

@@ -1,0 +1,336 @@
+//! `init`, `keyring wrap` and `unwrap`, `serve` and the offline commands, as processes.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::fake::{FakeKms, FakeMetadata, Fault, KEY};
+use crate::support::{logged, text, vouchsafe};
+
+/// A broker with Cloud KMS beside it.
+struct Broker {
+    folder: TempDir,
+    kms: FakeKms,
+    metadata: FakeMetadata,
+}
+
+impl Broker {
+    /// A broker whose keyring is not wrapped.
+    fn new() -> Self {
+        let (folder, kms, metadata) =
+            (TempDir::new().expect("a folder"), FakeKms::start(), FakeMetadata::start());
+        let broker = Self { folder, kms, metadata };
+        let port =
+            TcpListener::bind("127.0.0.1:0").expect("a socket").local_addr().expect("an address").port();
+        let mut init = vouchsafe();
+        init.args(["init", "--guests", "127.0.0.1:0", "--operators", &format!("127.0.0.1:{port}"), "--data"]);
+        let output = init.arg(broker.path("data")).output().expect("runs");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let settings = format!(
+            "\n[collateral]\nfetch = false\n[kms]\nendpoint = {:?}\nca = {:?}\nmetadata = {:?}\ntimeout = 1\n",
+            broker.kms.endpoint(),
+            broker.kms.ca(broker.folder.path()),
+            broker.metadata.url(),
+        );
+        let config = fs::read_to_string(broker.config()).expect("read") + &settings;
+        fs::write(broker.config(), config).expect("written");
+        broker
+    }
+
+    /// A broker whose keyring is wrapped.
+    fn wrapped() -> Self {
+        let broker = Self::new();
+        broker.ok(&["keyring", "wrap", "--kms", KEY]);
+        broker
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    fn config(&self) -> PathBuf {
+        self.path("data/broker.toml")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = vouchsafe();
+        command.args(arguments).arg("--config").arg(self.config());
+        command
+    }
+
+    fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().expect("runs");
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    fn refused(&self, arguments: &[&str], code: i32) -> String {
+        let output = self.command(arguments).output().expect("runs");
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        said
+    }
+
+    fn serve(&self) -> Served {
+        started(self.command(&["serve"]))
+    }
+
+    fn operators(&self) -> Output {
+        let mut command = vouchsafe();
+        command.args(["operator", "list", "--operator"]).arg(self.path("data/operator.toml"));
+        command.output().expect("runs")
+    }
+}
+
+struct Served(Child);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _waited = self.0.wait();
+    }
+}
+
+fn started(command: Command) -> Served {
+    let (process, log) = logged(command);
+    let served = Served(process);
+    let mut seen = String::new();
+    let listens = log.iter().any(|line| {
+        seen.push_str(&line);
+        line.contains("broker.listening")
+    });
+    assert!(listens, "{seen}");
+    served
+}
+
+#[test]
+fn a_broker_with_a_wrapped_keyring_needs_the_service_only_to_start() {
+    let broker = Broker::new();
+    let plain = fs::read(broker.path("data/keyring.json")).expect("read");
+    let said = broker.ok(&["keyring", "wrap", "--kms", KEY]);
+    assert!(said.contains(&format!("keyring.json: wrapped by {KEY}.")), "{said}");
+    assert!(said.contains("data/keyring.json.unwrapped\n\nMove it to a safe place"), "{said}");
+    let kept = broker.path("data/keyring.json.unwrapped");
+    assert_eq!(fs::read(&kept).expect("read"), plain);
+    assert_eq!(fs::metadata(&kept).expect("there").permissions().mode() & 0o777, 0o600);
+    fs::remove_file(&kept).expect("removed");
+    let wrapped = fs::read_to_string(broker.path("data/keyring.json")).expect("read");
+    assert!(wrapped.contains("\"version\": 2") && !wrapped.contains("\"key\""), "{wrapped}");
+
+    let served = broker.serve();
+    broker.kms.serving(false);
+    assert!(broker.operators().status.success(), "it serves without the service");
+    drop(served);
+    // Exit code 3: systemd starts it again (RestartPreventExitStatus=2).
+    let said = broker.refused(&["serve"], 3);
+    assert!(
+        said.contains(&format!("Cloud KMS, {KEY}: no answer: "))
+            && said.contains("`endpoint` and `ca` of [kms]"),
+        "{said}"
+    );
+    broker.kms.serving(true);
+    drop(broker.serve());
+    assert_eq!(broker.kms.state().complaints, [""; 0]);
+}
+
+#[test]
+fn a_key_that_cannot_be_used_is_named_with_the_next_step() {
+    let broker = Broker::wrapped();
+    broker.kms.set(Fault::Error(403, "PERMISSION_DENIED", "denied"));
+    let said = broker.refused(&["serve"], 2);
+    assert!(said.contains("permission denied: denied. Give the broker's service account the role"), "{said}");
+    broker.kms.set(Fault::None);
+    broker.kms.state().versions.insert(1, None);
+    let said = broker.refused(&["serve"], 2);
+    assert!(
+        said.contains("DESTROYED") && said.contains("put back a copy of the keyring that it did not wrap"),
+        "{said}"
+    );
+    // The way back.
+    let (kept, keyring) = (broker.path("data/keyring.json.unwrapped"), broker.path("data/keyring.json"));
+    fs::rename(kept, &keyring).expect("put back");
+    drop(broker.serve());
+}
+
+#[test]
+fn the_offline_commands_take_a_wrapped_keyring() {
+    let broker = Broker::wrapped();
+    let copy = broker.text("copy.db");
+    broker.ok(&["backup", "--out", &copy]);
+    broker.ok(&["restore", &copy, "--accept-loss"]);
+    broker.ok(&["recover-admin", "rescue", "--out", &broker.text("rescue.toml")]);
+    broker.kms.serving(false);
+    let said = broker.refused(&["backup", "--out", &broker.text("second.db")], 3);
+    assert!(said.contains("no answer"), "{said}");
+    // Without the service: the copy that was kept.
+    let kept = broker.text("data/keyring.json.unwrapped");
+    broker.ok(&["backup", "--out", &broker.text("second.db"), "--keyring", &kept]);
+}
+
+#[test]
+fn a_keyring_is_unwrapped_to_a_copy_or_in_place() {
+    let broker = Broker::wrapped();
+    let plain = fs::read(broker.path("data/keyring.json.unwrapped")).expect("read");
+    let copy = broker.path("copy.json");
+    let served = broker.serve();
+    broker.ok(&["keyring", "unwrap", "--out", &broker.text("copy.json")]);
+    assert_eq!(fs::read(&copy).expect("read"), plain);
+    assert_eq!(fs::metadata(&copy).expect("there").permissions().mode() & 0o777, 0o600);
+    let said = broker.refused(&["keyring", "unwrap", "--out", &broker.text("copy.json")], 2);
+    assert!(said.contains("copy.json exists already"), "{said}");
+    // A running broker may write the file itself.
+    for arguments in [&["keyring", "unwrap"][..], &["keyring", "wrap", "--kms", KEY]] {
+        let said = broker.refused(arguments, 2);
+        assert!(said.contains("is in use by process "), "{said}");
+    }
+    drop(served);
+    // Again, by a newer version of the key.
+    broker.kms.state().versions.insert(2, Some([2; 32]));
+    let said = broker.ok(&["keyring", "wrap", "--kms", KEY]);
+    assert!(!said.contains(".unwrapped"), "{said}");
+    broker.kms.state().versions.insert(1, None);
+    broker.ok(&["keyring", "unwrap"]);
+    assert_eq!(fs::read(broker.path("data/keyring.json")).expect("read"), plain);
+    let said = broker.refused(&["keyring", "unwrap"], 2);
+    assert!(said.contains("is not wrapped"), "{said}");
+    let said = broker.refused(&["keyring", "wrap", "--kms", KEY], 2);
+    assert!(
+        said.contains("keyring.json.unwrapped: exists, and is a keyring that was not wrapped once"),
+        "{said}"
+    );
+    let said = broker.refused(&["keyring", "wrap", "--kms", "root"], 2);
+    assert!(said.contains("root is not the name of a key in Cloud KMS"), "{said}");
+}
+
+/// A command that talks to the broker.
+fn online(broker: &Broker, arguments: &[&str]) -> Output {
+    let mut command = vouchsafe();
+    command.args(arguments).arg("--operator").arg(broker.path("data/operator.toml")).output().expect("runs")
+}
+
+#[test]
+fn a_wrapped_keyring_is_rotated_and_stays_wrapped() {
+    let broker = Broker::wrapped();
+    let keyring = || fs::read_to_string(broker.path("data/keyring.json")).expect("read");
+    let ok = |arguments: &[&str]| {
+        let output = online(&broker, arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    };
+    let served = broker.serve();
+    let before = keyring();
+    broker.kms.set(Fault::Error(403, "PERMISSION_DENIED", "denied"));
+    let output = online(&broker, &["keyring", "add"]);
+    let said = text(&output.stderr);
+    assert!(
+        output.status.code() == Some(1) && said.contains("permission denied: denied. Give the broker's"),
+        "{said}"
+    );
+    assert_eq!(keyring(), before);
+    broker.kms.set(Fault::None);
+    for step in [&["keyring", "add"][..], &["keyring", "promote"], &["keyring", "reseal"]] {
+        ok(step);
+        let text = keyring();
+        assert!(text.contains(KEY) && !text.contains("\"key\""), "{step:?}: {text}");
+    }
+    drop(served);
+    let after: Value = serde_json::from_str(&keyring()).expect("JSON");
+    assert_eq!(after["generations"][1]["state"], "primary", "{after}");
+    drop(broker.serve());
+    assert_eq!(broker.kms.state().complaints, [""; 0]);
+}
+
+#[test]
+fn wrapping_that_fails_changes_nothing() {
+    let broker = Broker::new();
+    let plain = fs::read(broker.path("data/keyring.json")).expect("read");
+    broker.kms.set(Fault::Member("verifiedPlaintextCrc32c", Value::Bool(false)));
+    let said = broker.refused(&["keyring", "wrap", "--kms", KEY], 3);
+    assert!(said.contains("a value was damaged on its way"), "{said}");
+    assert_eq!(fs::read(broker.path("data/keyring.json")).expect("read"), plain);
+    assert!(!broker.path("data/keyring.json.unwrapped").exists());
+}
+
+#[test]
+fn t37_no_environment_variable_leads_to_another_service() {
+    let broker = Broker::wrapped();
+    let nowhere = "http://127.0.0.1:1";
+    let variables = [
+        ("HTTPS_PROXY", nowhere),
+        ("https_proxy", nowhere),
+        ("HTTP_PROXY", nowhere),
+        ("http_proxy", nowhere),
+        ("ALL_PROXY", nowhere),
+        ("GCE_METADATA_HOST", "127.0.0.1:1"),
+        ("GCE_METADATA_IP", "127.0.0.1:1"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json"),
+        ("SSL_CERT_FILE", "/dev/null"),
+        ("SSL_CERT_DIR", "/nowhere"),
+    ];
+    let mut command = broker.command(&["serve"]);
+    command.envs(variables);
+    drop(started(command));
+    // Nor do they bring a CA in.
+    let ca = broker.kms.ca(broker.folder.path());
+    let config = fs::read_to_string(broker.config()).expect("read");
+    let without: String =
+        config.lines().filter(|line| !line.starts_with("ca = ")).map(|line| format!("{line}\n")).collect();
+    fs::write(broker.config(), without).expect("written");
+    let output = broker.command(&["serve"]).env("SSL_CERT_FILE", ca).output().expect("runs");
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("certificate"), "{said}");
+}
+
+#[test]
+fn init_wraps_the_keyring_from_the_start() {
+    let broker = Broker::new();
+    let (ca, data) = (broker.kms.ca(broker.folder.path()), broker.path("second"));
+    let account = broker.path("account.json");
+    fs::write(&account, "{}").expect("written");
+    let init = || {
+        let mut init = vouchsafe();
+        init.args([
+            "init",
+            "--guests",
+            "127.0.0.1:0",
+            "--kms",
+            KEY,
+            "--kms-endpoint",
+            &broker.kms.endpoint(),
+            "--kms-ca",
+        ]);
+        init.arg(&ca).arg("--data").arg(&data).arg("--kms-credentials").arg(&account);
+        init.output().expect("runs")
+    };
+    let output = init();
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert!(!data.exists(), "completely or not at all");
+    crate::client::write_account(&account);
+    broker.kms.state().is_token = Some(crate::client::is_signed);
+    let output = init();
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(
+        said.contains(&format!("The keyring is wrapped by {KEY}."))
+            && said.contains("keyring unwrap --out FILE"),
+        "{said}"
+    );
+    let wrapped = fs::read_to_string(data.join("keyring.json")).expect("read");
+    assert!(wrapped.contains(KEY) && wrapped.contains("\"wrapped\""), "{wrapped}");
+    let config = data.join("broker.toml");
+    let text = fs::read_to_string(&config).expect("read") + "[collateral]\nfetch = false\n";
+    fs::write(&config, text.replace("127.0.0.1:8444", "127.0.0.1:0")).expect("written");
+    let mut serve = vouchsafe();
+    serve.arg("serve").arg("--config").arg(config);
+    drop(started(serve));
+    assert_eq!(broker.kms.state().complaints, [""; 0]);
+}
