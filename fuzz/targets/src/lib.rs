@@ -3,6 +3,7 @@
 //! Each takes any bytes and must return: no panic, no endless loop, no unbounded memory. If parsing succeeds,
 //! properties of the result are asserted.
 
+mod age;
 mod component_list;
 mod google;
 mod proposal;
@@ -12,6 +13,7 @@ mod updates;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+pub use age::age_file;
 pub use component_list::component_list;
 pub use google::{google_token, launch_endorsement};
 pub use proposal::proposal;
