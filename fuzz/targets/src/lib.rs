@@ -6,6 +6,7 @@
 mod age;
 mod component_list;
 mod google;
+mod keyring;
 mod proposal;
 mod proxy;
 mod updates;
@@ -16,6 +17,7 @@ use std::sync::OnceLock;
 pub use age::age_file;
 pub use component_list::component_list;
 pub use google::{google_token, launch_endorsement};
+pub use keyring::{keyring_file, kms_answer};
 pub use proposal::proposal;
 pub use proxy::proxy_header;
 use serde::{Deserialize, Serialize};
