@@ -17,7 +17,7 @@ use vouchsafe_system::http;
 use zeroize::Zeroizing;
 
 use self::credentials::Credentials;
-use self::messages::{DecryptRequest, Decrypted, EncryptRequest, Encrypted, GoogleError};
+use self::messages::{DecryptRequest, EncryptRequest};
 use crate::config::kms::KmsConfig;
 
 mod anchors;
@@ -33,6 +33,7 @@ pub use anchors::AnchorsError;
 pub use credentials::CredentialsError;
 pub use error::KmsError;
 pub use key::{KmsKey, KmsKeyError};
+pub use messages::{decrypted, encrypted, refused};
 pub use problem::Problem;
 
 /// A client of the service.
@@ -68,6 +69,12 @@ impl CloudKms {
         })
     }
 
+    /// One for a change that an operator waits for, who gets the reason before the operators' tool gives up.
+    fn for_operator(config: &KmsConfig) -> Result<Self, KmsError> {
+        let client = Self::new(config)?;
+        Ok(Self { timeout: client.timeout.min(OPERATORS_WAIT), ..client })
+    }
+
     /// Wraps every root key with `key`, and unwraps the result once to see that it can be.
     ///
     /// # Errors
@@ -93,15 +100,15 @@ impl CloudKms {
     }
 }
 
-/// A client is made for each change, so that a file that the configuration names is read anew.
+/// For changes of a keyring that is in use. A client is made for each, so that a file that the configuration names is read anew.
 impl Wrapper for KmsConfig {
     fn wrap(&self, keyring: &Keyring, kms: &str) -> Result<WrappedKeyring, WrapperError> {
-        let wrap = || CloudKms::new(self)?.wrap(keyring, &kms.parse()?);
+        let wrap = || CloudKms::for_operator(self)?.wrap(keyring, &kms.parse()?);
         wrap().map_err(|error: KmsError| WrapperError(error.into()))
     }
 
     fn open(&self, wrapped: &WrappedKeyring) -> Result<Keyring, WrapperError> {
-        let open = || CloudKms::new(self)?.open(wrapped);
+        let open = || CloudKms::for_operator(self)?.open(wrapped);
         open().map_err(|error: KmsError| WrapperError(error.into()))
     }
 }
@@ -110,12 +117,12 @@ impl Operation<'_> {
     fn encrypt(&mut self, wrapping: &Wrapping<'_, [u8; 32]>) -> Result<Vec<u8>, KmsError> {
         let request = EncryptRequest::new(wrapping.key, &wrapping.associated_data);
         let name = self.key.clone();
-        self.call("encrypt", &request, |body| Encrypted::read(body)?.checked(&name))
+        self.call("encrypt", &request, |body| encrypted(body, &name))
     }
 
     fn decrypt(&mut self, wrapping: &Wrapping<'_, [u8]>) -> Result<Zeroizing<Vec<u8>>, KmsError> {
         let request = DecryptRequest::new(wrapping.key, &wrapping.associated_data);
-        self.call("decrypt", &request, |body| Decrypted::read(body)?.checked()).map_err(|error| match error {
+        self.call("decrypt", &request, decrypted).map_err(|error| match error {
             KmsError::Call { key, problem: Problem::InvalidArgument { message } } => {
                 let problem = Problem::NotWrappedHere { generation: wrapping.generation, message };
                 KmsError::Call { key, problem }
@@ -187,10 +194,12 @@ fn answer(mut response: Response<ureq::Body>) -> Result<Zeroizing<Vec<u8>>, Prob
     match status {
         200 => Ok(body),
         300..=399 => Err(Problem::Redirect { status }),
-        _ => Err(GoogleError::read(status, &body).into_problem()),
+        _ => Err(refused(status, &body)),
     }
 }
 
+/// One change has two operations, reading the keyring and wrapping it; the tool waits 30 s.
+const OPERATORS_WAIT: Duration = Duration::from_secs(10);
 /// The waits between two tries double, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);

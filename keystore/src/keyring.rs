@@ -50,6 +50,15 @@ pub enum KeyringError {
         /// The number.
         id: GenerationId,
     },
+    /// States that no rotation leads to.
+    #[error(
+        "generation {id} has another state than its number allows: in a keyring older generations than the primary one are \
+         retired, and one newer one may be pending. The file was edited: put it back from a backup"
+    )]
+    OutOfOrder {
+        /// The number.
+        id: GenerationId,
+    },
     /// There is no pending generation to promote.
     #[error("the keyring has no pending generation: add one first and hand it to every broker")]
     NothingPending,
@@ -146,7 +155,10 @@ impl Keyring {
         if count != 1 {
             return Err(KeyringError::Primaries { count });
         }
-        Ok(Self::of(members))
+        match out_of_order(&members) {
+            Some(id) => Err(KeyringError::OutOfOrder { id }),
+            None => Ok(Self::of(members)),
+        }
     }
 
     fn of(members: Vec<Member>) -> Self {
@@ -267,6 +279,19 @@ impl Keyring {
         // It cannot be half-written: only the whole list is replaced.
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// The first generation whose state its number contradicts. Where the root keys are wrapped the states are not, and nobody but the
+/// rotation may choose which generation seals.
+fn out_of_order(members: &[Member]) -> Option<GenerationId> {
+    let primary = members.iter().find(|member| member.state == GenerationState::Primary)?.generation.id;
+    let newest = members.iter().map(|member| member.generation.id).max()?;
+    let is_in_order = |member: &&Member| match member.state {
+        GenerationState::Primary => true,
+        GenerationState::Retired => member.generation.id < primary,
+        GenerationState::Pending => member.generation.id > primary && member.generation.id == newest,
+    };
+    members.iter().find(|member| !is_in_order(member)).map(|member| member.generation.id)
 }
 
 impl fmt::Debug for Keyring {

@@ -10,7 +10,7 @@ pub(super) fn read(body: &mut ureq::Body) -> Result<Zeroizing<Vec<u8>>, Problem>
     // With room for all of it, so that no copy stays behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(LARGEST + 1));
     let read = body.as_reader().take(LARGEST as u64 + 1).read_to_end(&mut bytes);
-    read.map_err(|error| Problem::Unreachable { detail: error.to_string() })?;
+    read.map_err(|error| Problem::unreachable_by(&error.to_string()))?;
     if bytes.len() > LARGEST { Err(Problem::TooLarge) } else { Ok(bytes) }
 }
 

@@ -92,16 +92,13 @@ fn from_metadata(server: &str, timeout: Duration) -> Result<Zeroizing<String>, P
     let url = format!("{server}/computeMetadata/v1/instance/service-accounts/default/token");
     let answer = agent.get(url).header(FLAVOR, "Google").call();
     // Away, perhaps because the network is not up yet.
-    let away =
-        |error: ureq::Error| Problem::Unreachable { detail: format!("metadata server {server}: {error}") };
+    let away = |error: ureq::Error| Problem::unreachable_by(&format!("metadata server {server}: {error}"));
     let mut response = answer.map_err(away)?;
     let body = body::read(response.body_mut())?;
     match response.status().as_u16() {
         200 => {}
         429 | 500..=599 => {
-            return Err(Problem::Unreachable {
-                detail: format!("metadata server {server}: {}", response.status()),
-            });
+            return Err(Problem::unreachable_by(&format!("metadata server {server}: {}", response.status())));
         }
         status => return Err(no_token(&format!("metadata server {server}: HTTP status {status}"))),
     }

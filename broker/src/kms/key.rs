@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use vouchsafe_protocol::text::printable;
+
 /// The name of a key: `projects/P/locations/L/keyRings/R/cryptoKeys/K`, without a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KmsKey(String);
@@ -47,7 +49,7 @@ impl FromStr for KmsKey {
             {
                 Ok(Self(text.to_owned()))
             }
-            _ => Err(KmsKeyError { text: text.chars().take(400).collect() }),
+            _ => Err(KmsKeyError { text: printable(text).chars().take(400).collect() }),
         }
     }
 }

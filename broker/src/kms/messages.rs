@@ -59,7 +59,7 @@ impl DecryptRequest {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[derive(Default)]
-pub(super) struct Encrypted {
+struct Encrypted {
     name: String,
     ciphertext: Base64,
     ciphertext_crc32c: String,
@@ -67,13 +67,16 @@ pub(super) struct Encrypted {
     verified_additional_authenticated_data_crc32c: bool,
 }
 
-impl Encrypted {
-    pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
-        serde_json::from_slice(body).map_err(|_| NOT_DOCUMENTED)
-    }
+/// Reads the answer to a request to encrypt: the ciphertext, if it is that of what was sent, by a version of the key.
+///
+/// # Errors
+/// [`Problem::Answer`], [`Problem::OtherKey`] and [`Problem::Checksum`].
+pub fn encrypted(body: &[u8], key: &KmsKey) -> Result<Vec<u8>, Problem> {
+    serde_json::from_slice::<Encrypted>(body).map_err(|_| NOT_DOCUMENTED)?.checked(key)
+}
 
-    /// The ciphertext, if it is that of what was sent, by a version of the key.
-    pub(super) fn checked(self, key: &KmsKey) -> Result<Vec<u8>, Problem> {
+impl Encrypted {
+    fn checked(self, key: &KmsKey) -> Result<Vec<u8>, Problem> {
         if !key.has_version(&self.name) {
             return Err(Problem::OtherKey { name: printable(&self.name).chars().take(QUOTED).collect() });
         }
@@ -92,18 +95,21 @@ impl Encrypted {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[derive(Default)]
-pub(super) struct Decrypted {
+struct Decrypted {
     plaintext: Base64,
     plaintext_crc32c: String,
 }
 
-impl Decrypted {
-    pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
-        serde_json::from_slice(body).map_err(|_| NOT_DOCUMENTED)
-    }
+/// Reads the answer to a request to decrypt: the plaintext, as it was sent. The service itself verifies what it was sent.
+///
+/// # Errors
+/// [`Problem::Answer`] and [`Problem::Checksum`].
+pub fn decrypted(body: &[u8]) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    serde_json::from_slice::<Decrypted>(body).map_err(|_| NOT_DOCUMENTED)?.checked()
+}
 
-    /// The plaintext, as it was sent. The service itself verifies what it was sent.
-    pub(super) fn checked(self) -> Result<Zeroizing<Vec<u8>>, Problem> {
+impl Decrypted {
+    fn checked(self) -> Result<Zeroizing<Vec<u8>>, Problem> {
         let Base64(plaintext) = self.plaintext;
         if self.plaintext_crc32c == checksum::of(&plaintext) {
             return Ok(plaintext);
@@ -125,12 +131,6 @@ impl<'de> Deserialize<'de> for Base64 {
 }
 
 /// An error of Google's APIs (`google.rpc.Status`), as far as the answer has one.
-pub(super) struct GoogleError {
-    code: u16,
-    status: String,
-    message: String,
-}
-
 #[derive(Deserialize)]
 struct ErrorBody {
     error: ErrorMember,
@@ -143,26 +143,21 @@ struct ErrorMember {
     message: String,
 }
 
-impl GoogleError {
-    pub(super) fn read(code: u16, body: &[u8]) -> Self {
-        let ErrorMember { status, message } =
-            serde_json::from_slice(body).map_or_else(|_| ErrorMember::default(), |ErrorBody { error }| error);
-        let message = printable(&message).chars().take(QUOTED).collect::<String>();
-        let message = if message.is_empty() { "no reason given".to_owned() } else { message };
-        Self { code, status, message }
-    }
-
-    pub(super) fn into_problem(self) -> Problem {
-        let Self { code, status, message } = self;
-        match (code, status.as_str()) {
-            (400, "FAILED_PRECONDITION") => Problem::NotUsable { message },
-            (400, "INVALID_ARGUMENT") => Problem::InvalidArgument { message },
-            (401, _) => Problem::Unauthenticated { message },
-            (403, _) => Problem::Denied { message },
-            (404, _) => Problem::NoSuchKey { message },
-            (429 | 500..=599, _) => Problem::Unavailable { status: code, message },
-            _ => Problem::Refused { status: code, message },
-        }
+/// Reads any other answer than a success, by its HTTP status.
+#[must_use]
+pub fn refused(code: u16, body: &[u8]) -> Problem {
+    let ErrorMember { status, message } =
+        serde_json::from_slice(body).map_or_else(|_| ErrorMember::default(), |ErrorBody { error }| error);
+    let message = printable(&message).chars().take(QUOTED).collect::<String>();
+    let message = if message.is_empty() { "no reason given".to_owned() } else { message };
+    match (code, status.as_str()) {
+        (400, "FAILED_PRECONDITION") => Problem::NotUsable { message },
+        (400, "INVALID_ARGUMENT") => Problem::InvalidArgument { message },
+        (401, _) => Problem::Unauthenticated { message },
+        (403, _) => Problem::Denied { message },
+        (404, _) => Problem::NoSuchKey { message },
+        (429 | 500..=599, _) => Problem::Unavailable { status: code, message },
+        _ => Problem::Refused { status: code, message },
     }
 }
 

@@ -1,12 +1,14 @@
 //! Why a call to the service failed, and the next step.
 
+use vouchsafe_protocol::text::printable;
+
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// No connection, or no answer in time.
     #[error(
         "no answer: {detail}. Check the network, the firewall's way out, and `endpoint` and `ca` of [kms]; the broker needs the \
-         service only when it starts or its keyring changes"
+         service only when it starts, and when it reads or changes its keyring"
     )]
     Unreachable {
         /// Details of the error.
@@ -118,7 +120,12 @@ pub enum Problem {
 
 impl Problem {
     pub(super) fn unreachable(error: &ureq::Error) -> Self {
-        Self::Unreachable { detail: error.to_string() }
+        Self::unreachable_by(&error.to_string())
+    }
+
+    /// No answer, with details that may quote one.
+    pub(super) fn unreachable_by(detail: &str) -> Self {
+        Self::Unreachable { detail: printable(detail) }
     }
 
     /// Whether it is worth to try again.

@@ -5,7 +5,10 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -91,20 +94,35 @@ impl Broker {
     }
 }
 
-struct Served(Child);
+struct Served {
+    process: Child,
+    log: Receiver<String>,
+}
+
+impl Served {
+    /// Has it read its files again; returns its log's first line with this event after that.
+    fn reloaded(&self, event: &str) -> Value {
+        let process = Pid::from_child(&self.process);
+        kill_process(process, Signal::HUP).expect("sent");
+        let line = std::iter::from_fn(|| self.log.recv_timeout(Duration::from_secs(30)).ok())
+            .find(|line| line.contains(event))
+            .unwrap_or_else(|| panic!("no {event}"));
+        serde_json::from_str(&line).expect("JSON")
+    }
+}
 
 impl Drop for Served {
     fn drop(&mut self) {
-        let _ended = self.0.kill();
-        let _waited = self.0.wait();
+        let _ended = self.process.kill();
+        let _waited = self.process.wait();
     }
 }
 
 fn started(command: Command) -> Served {
     let (process, log) = logged(command);
-    let served = Served(process);
+    let served = Served { process, log };
     let mut seen = String::new();
-    let listens = log.iter().any(|line| {
+    let listens = served.log.iter().any(|line| {
         seen.push_str(&line);
         line.contains("broker.listening")
     });
@@ -140,6 +158,51 @@ fn a_broker_with_a_wrapped_keyring_needs_the_service_only_to_start() {
     broker.kms.serving(true);
     drop(broker.serve());
     assert_eq!(broker.kms.state().complaints, [""; 0]);
+}
+
+/// "The service is away" in docs/operations.md.
+#[test]
+fn a_night_without_the_service() {
+    let broker = Broker::wrapped();
+    let served = broker.serve();
+    broker.kms.serving(false);
+    // A reload, such as for a certificate, changes nothing, and says why and what to do.
+    let line = served.reloaded("keyring.not_taken");
+    assert_eq!(line["message"], "the keyring stays as it was");
+    let error = line["error"].as_str().expect("an error");
+    assert!(
+        error.starts_with(&format!("Cloud KMS, {KEY}: no answer: ")) && error.contains(". Check "),
+        "{error}"
+    );
+    assert!(broker.operators().status.success(), "it serves on");
+    // A change of the keyring is refused before the operators' tool gives up, and nothing is changed.
+    let before = fs::read(broker.path("data/keyring.json")).expect("read");
+    let output = online(&broker, &["keyring", "add"]);
+    let said = text(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("no answer: "), "{said}");
+    assert_eq!(fs::read(broker.path("data/keyring.json")).expect("read"), before);
+    drop(served);
+    // A start tries again for a while, and says so.
+    let (mut process, log) = logged(broker.command(&["serve"]));
+    let lines: Vec<String> = log.iter().collect();
+    assert_eq!(process.wait().expect("ended").code(), Some(3), "{lines:?}");
+    let retry = lines.iter().find(|line| line.contains("kms.retry")).expect("a retry");
+    let retry: Value = serde_json::from_str(retry).expect("JSON");
+    assert_eq!((&retry["level"], &retry["key"]), (&"WARN".into(), &KEY.into()), "{retry}");
+    assert!(retry["problem"].as_str().expect("a problem").contains("no answer: "), "{retry}");
+    // In an emergency: the copy that is not wrapped.
+    let kept = broker.path("data/keyring.json.unwrapped");
+    let config = fs::read_to_string(broker.config()).expect("read");
+    fs::write(broker.config(), format!("keyring = {kept:?}\n{config}")).expect("written");
+    let served = broker.serve();
+    assert!(broker.operators().status.success(), "it serves with the copy");
+    drop(served);
+    // Back to the wrapped one, once the service is there again.
+    fs::write(broker.config(), config).expect("written");
+    broker.kms.serving(true);
+    let served = broker.serve();
+    assert_eq!(served.reloaded("broker.reloaded")["level"], "INFO");
+    assert!(broker.operators().status.success(), "it serves as before");
 }
 
 #[test]

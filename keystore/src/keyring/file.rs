@@ -60,8 +60,12 @@ pub enum KeyringFileError {
         /// Its owner.
         uid: u32,
     },
-    /// Larger than any keyring.
-    #[error("keyring {} has {size} bytes, which is more than {MAX_FILE}", path.display())]
+    /// Larger than any keyring, or one that would be.
+    #[error(
+        "keyring {} has {size} bytes, which is more than {MAX_FILE}: remove generations that nothing needs \
+         (`vouchsafe keyring status`)",
+        path.display()
+    )]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -126,16 +130,24 @@ impl StoredKeyring {
         let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE));
         // Not more than the checked size: a growing buffer would be copied, and the copy not erased.
         file.take(MAX_FILE as u64).read_to_end(&mut text).map_err(io)?;
+        Self::parse(path, &text)
+    }
+
+    /// Parses the text of a keyring.
+    ///
+    /// # Errors
+    /// [`KeyringFileError`] names it as `path`.
+    pub fn parse(path: &Path, text: &[u8]) -> Result<Self, KeyringFileError> {
         let malformed = |error: serde_json::Error| KeyringFileError::Malformed {
             path: path.to_owned(),
             line: error.line(),
             column: error.column(),
         };
-        let Any { version } = serde_json::from_slice(&text).map_err(malformed)?;
+        let Any { version } = serde_json::from_slice(text).map_err(malformed)?;
         if version == WRAPPED_VERSION {
-            return serde_json::from_slice(&text).map(Self::Wrapped).map_err(malformed);
+            return serde_json::from_slice(text).map(Self::Wrapped).map_err(malformed);
         }
-        let document: Document = serde_json::from_slice(&text).map_err(malformed)?;
+        let document: Document = serde_json::from_slice(text).map_err(malformed)?;
         let members = document.generations.into_iter().map(Entry::into_member).collect();
         Ok(Self::Plain(Keyring::from_members(members)?))
     }
@@ -209,6 +221,11 @@ fn write(path: &Path, document: &impl Serialize) -> Result<(), KeyringFileError>
     let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE));
     serde_json::to_writer_pretty(&mut *text, document).map_err(|error| io(error.into()))?;
     text.push(b'\n');
+    if text.len() > MAX_FILE {
+        // It could not be read again.
+        let size = text.len() as u64;
+        return Err(KeyringFileError::TooLarge { path: path.to_owned(), size });
+    }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
     let written = file.write_all(&text).and_then(|()| file.sync_all());
     if written.is_err() {

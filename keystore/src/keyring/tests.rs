@@ -2,6 +2,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use super::file::KeyringFileError;
+use super::wrapped::WrappedKeyring;
 use super::*;
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
@@ -84,6 +85,17 @@ fn malformed_files_are_refused_without_their_text() {
 }
 
 #[test]
+fn what_could_not_be_read_again_is_not_written() {
+    let (folder, path, keyring) = saved();
+    let before = fs::read(&path).unwrap();
+    let wrapped = WrappedKeyring::new(&keyring, "k", |_| Ok::<_, KeyringError>(vec![0; 60_000])).unwrap();
+    let refused = wrapped.prepare_replacement(&path).unwrap_err();
+    assert!(matches!(refused, KeyringFileError::TooLarge { size: 80_000.., .. }), "{refused}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
 fn a_keyring_has_one_primary_and_no_number_twice() {
     let make = |id, state| Member::new(state, Generation::new(id, NOW, RootKey(Zeroizing::new([7; 32]))));
     let none = Keyring::from_members(vec![make(1, GenerationState::Retired)]);
@@ -92,6 +104,24 @@ fn a_keyring_has_one_primary_and_no_number_twice() {
     assert_eq!(Keyring::from_members(two).unwrap_err(), KeyringError::Primaries { count: 2 });
     let twice = vec![make(1, GenerationState::Primary), make(1, GenerationState::Retired)];
     assert_eq!(Keyring::from_members(twice).unwrap_err(), KeyringError::Duplicate { id: 1 });
+}
+
+#[test]
+fn t34_states_that_no_rotation_leads_to_are_refused() {
+    use GenerationState::{Pending, Primary, Retired};
+    let make = |id, state| Member::new(state, Generation::new(id, NOW, RootKey(Zeroizing::new([7; 32]))));
+    let of = |states: [(GenerationId, GenerationState); 3]| {
+        Keyring::from_members(states.into_iter().map(|(id, state)| make(id, state)).collect()).map(|_| ())
+    };
+    assert_eq!(of([(1, Retired), (2, Primary), (3, Pending)]), Ok(()));
+    for (states, id) in [
+        ([(1, Retired), (2, Primary), (3, Retired)], 3),
+        ([(1, Primary), (2, Retired), (3, Pending)], 2),
+        ([(1, Pending), (2, Primary), (3, Pending)], 1),
+        ([(1, Primary), (2, Pending), (3, Pending)], 2),
+    ] {
+        assert_eq!(of(states), Err(KeyringError::OutOfOrder { id }), "{states:?}");
+    }
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! secret, and is worth nothing without that key.
 //!
 //! Each root key is wrapped by itself, with associated data that bind it to its place: the wrapping key's name, the generation's
-//! number and the time of its creation. The states of generations are not bound, so the file is kept as private as one with
-//! root keys.
+//! number and the time of its creation. The states of generations are not bound; they have to be such as a rotation leads to
+//! ([`KeyringError::OutOfOrder`]), and the file is kept as private as one with root keys.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,11 +27,12 @@ pub enum StoredKeyring {
     Wrapped(WrappedKeyring),
 }
 
-/// A keyring with wrapped root keys. The name of the key that wraps them is not checked.
+/// A keyring with wrapped root keys. Of the name of the key that wraps them it is known only that it can be printed.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WrappedKeyring {
     version: Number<2>,
+    #[serde(deserialize_with = "name")]
     kms: String,
     generations: Vec<Entry>,
 }
@@ -227,6 +228,16 @@ impl std::fmt::Debug for KeyringFile {
     }
 }
 
+/// The name of a key: it is printed in messages.
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    let is_plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_plain && name.len() <= LONGEST_NAME {
+        return Ok(name);
+    }
+    Err(serde::de::Error::custom("expected the name of a key"))
+}
+
 // "vouchsafe/v1 wrapped root key" || name of the wrapping key || generation || time of creation, each length-prefixed.
 fn associated_data(kms: &str, id: GenerationId, created_at: UnixTime) -> Vec<u8> {
     Preimage::new(LABEL).text(kms).number(id.into()).number(created_at.0).into_bytes()
@@ -246,6 +257,8 @@ impl<'de> Deserialize<'de> for WrappedKey {
 }
 
 const LABEL: &[u8] = b"vouchsafe/v1 wrapped root key";
+/// Bytes; names in Cloud KMS have less than 400.
+const LONGEST_NAME: usize = 512;
 
 #[cfg(test)]
 mod tests {
@@ -311,6 +324,20 @@ mod tests {
             std::fs::write(&path, text.replace(from, to)).unwrap();
             assert!(matches!(loaded(&path).open(unwrap), Err(UnwrappedKeyError::Length { .. })), "{from}");
         }
+        std::fs::write(&path, &text).unwrap();
+        // An older generation is not made the primary one again.
+        let (promoted, _) = loaded(&path).open(unwrap).unwrap().with_promoted(NOW).unwrap();
+        WrappedKeyring::new(&promoted, KMS, wrap)
+            .unwrap()
+            .prepare_replacement(&path)
+            .unwrap()
+            .put_in_place()
+            .unwrap();
+        let edited = std::fs::read_to_string(&path).unwrap();
+        let edited =
+            edited.replace("primary", "first").replace("retired\"", "primary\"").replace("first", "retired");
+        std::fs::write(&path, edited).unwrap();
+        assert_eq!(loaded(&path).open(unwrap).unwrap_err(), KeyringError::OutOfOrder { id: 2 }.into());
         // Two generations with each other's keys.
         std::fs::write(&path, &text).unwrap();
         let mut swapped = loaded(&path);
@@ -327,6 +354,9 @@ mod tests {
             ("\"version\": 2", "\"version\": 3"),
             ("\"version\": 2", "\"version\": 1"),
             ("\"wrapped\"", "\"key\""),
+            (KMS, ""),
+            (KMS, "projects/p\\u001b[2J"),
+            (KMS, &"k".repeat(LONGEST_NAME + 1)),
         ] {
             std::fs::write(&path, text.replace(from, to)).unwrap();
             let refused = StoredKeyring::load(&path).unwrap_err();

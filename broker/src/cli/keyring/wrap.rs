@@ -7,9 +7,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Value, json};
-use vouchsafe_keystore::keep_out;
 use vouchsafe_keystore::keyring::file::{KeyringFileError, Replacement};
 use vouchsafe_keystore::keyring::wrapped::StoredKeyring;
+use vouchsafe_keystore::{Keyring, keep_out};
 
 use crate::BrokerConfig;
 use crate::broker::StartError;
@@ -81,17 +81,14 @@ impl Unwrap {
     pub(in crate::cli) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let config = self.offline.load()?;
         log::start(config.log);
-        let StoredKeyring::Wrapped(wrapped) = config.keyring().read().map_err(of_home)? else {
-            return Err(Failure::Usage(format!("keyring {} is not wrapped", config.keyring())));
-        };
-        let open = || CloudKms::new(&config.kms)?.open(&wrapped);
         let path = if let Some(out) = self.out {
-            open().map_err(failed)?.create(&out).map_err(of_file)?;
+            unwrapped(&config)?.create(&out).map_err(of_file)?;
             out
         } else {
             let path = file(&config)?;
+            // Before the keyring is read: a broker that rotates it would lose a generation.
             let _no_broker = keep_out(&config.database()).map_err(StartError::from)?;
-            let keyring = open().map_err(failed)?;
+            let keyring = unwrapped(&config)?;
             keyring.prepare_replacement(&path).and_then(Replacement::put_in_place).map_err(of_file)?;
             path
         };
@@ -101,6 +98,18 @@ impl Unwrap {
                 path.display()
             )
         })
+    }
+}
+
+/// The keyring, which has to be wrapped.
+fn unwrapped(config: &BrokerConfig) -> Result<Keyring, Failure> {
+    match config.keyring().read().map_err(of_home)? {
+        StoredKeyring::Wrapped(wrapped) => {
+            CloudKms::new(&config.kms).and_then(|kms| kms.open(&wrapped)).map_err(failed)
+        }
+        StoredKeyring::Plain(_) => {
+            Err(Failure::Usage(format!("keyring {} is not wrapped", config.keyring())))
+        }
     }
 }
 
