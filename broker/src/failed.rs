@@ -4,6 +4,8 @@
 //! They count against the least that they have proved. Without a verified AK certificate that is the network that they come from. With one
 //! it is the certificate's instance, from this network alone: certificates are public, so that a stranger can use up
 //! the share of no instance. An instance whose evidence has verified is counted whatever its network.
+//! All certificates from one network, or site, count together as well, with a share of their own: whoever has many of them comes after
+//! the other networks.
 //!
 //! So a guest with a vTPM that shares an address with strangers is verified in spite of them, only after other networks
 //! ([`Lane::Suspects`](crate::pool::Lane)). One whose evidence names no instance competes with them for what time makes up for.
@@ -13,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::admission::Network;
-use crate::admission::network::Site;
+use crate::admission::network::{Group, Site};
 use crate::admission::shares::SHARES_OF_SITE;
 use crate::average::retry_seconds;
 use crate::bucket::{Allowance, Bucket};
@@ -38,8 +40,6 @@ pub(crate) struct FailedRequests(Mutex<Table>);
 struct Table {
     buckets: HashMap<Key, Bucket>,
     swept: Option<Instant>,
-    /// Whether there is room for no more, so that not everything is counted.
-    is_full: bool,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -47,6 +47,8 @@ enum Key {
     Network(Network),
     Site(Site),
     Certified(Network, String),
+    /// All certificates from a network or site.
+    Certificates(Group),
     Proved(String),
 }
 
@@ -61,7 +63,7 @@ impl Key {
 
     const fn allowance(&self) -> &'static Allowance {
         match self {
-            Self::Site(_) => &OF_SITE,
+            Self::Site(_) | Self::Certificates(_) => &OF_SITE,
             Self::Network(_) | Self::Certified(..) | Self::Proved(_) => &OF_ONE,
         }
     }
@@ -75,15 +77,23 @@ impl Origin<'_> {
             Origin::Certified(..) | Origin::Proved(_) => None,
         }
     }
+
+    /// What the origin is counted with, before itself.
+    fn common(self) -> Option<Key> {
+        match self {
+            Origin::Certified(network, _) => Some(Key::Certificates(network.group())),
+            Origin::Network(_) | Origin::Proved(_) => self.site(),
+        }
+    }
 }
 
 impl FailedRequests {
     /// A worthless request.
     pub(crate) fn count(&self, origin: Origin<'_>, now: Instant) {
         let mut table = self.table();
-        for key in origin.site().into_iter().chain([Key::of(origin)]) {
-            // The networks of a site that has used up its share get no entries of their own.
-            if matches!(table.count(key, now), Some(Key::Site(_))) {
+        for key in origin.common().into_iter().chain([Key::of(origin)]) {
+            // The networks of a site that has used up its share get no entries of their own, nor do certificates.
+            if matches!(table.count(key, now), Some(Key::Site(_) | Key::Certificates(_))) {
                 return;
             }
         }
@@ -105,8 +115,11 @@ impl FailedRequests {
         if self.admit(Origin::Network(network), now).is_err() {
             return true;
         }
-        let table = self.table();
-        table.is_full && !table.buckets.contains_key(&Key::Network(network))
+        let mut table = self.table();
+        let certificates = Key::Certificates(network.group());
+        let waits = |bucket: &Bucket| bucket.wait(certificates.allowance(), now).is_some();
+        table.buckets.get(&certificates).is_some_and(waits)
+            || (!table.buckets.contains_key(&Key::Network(network)) && !table.has_room(now))
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -135,14 +148,13 @@ impl Table {
             self.swept = Some(now);
             self.buckets.retain(|key, bucket| !bucket.is_empty(key.allowance(), now));
         }
-        self.is_full = self.buckets.len() >= MOST;
-        !self.is_full
+        self.buckets.len() < MOST
     }
 }
 
 /// Twenty at once, as a guest that is configured wrongly makes in a minute, and then one in two seconds.
 const OF_ONE: Allowance = Allowance { burst: 20.0, per_second: 0.5 };
-/// All networks of a site together.
+/// All networks of a site together, or all certificates from a network or site.
 const OF_SITE: Allowance = Allowance { burst: 20.0 * SITE, per_second: 0.5 * SITE };
 const SITE: f64 = SHARES_OF_SITE as f64;
 /// Entries; each takes about 100 bytes, or 150 with an instance.
@@ -205,6 +217,29 @@ mod tests {
     }
 
     #[test]
+    fn t44_a_network_with_many_certificates_comes_after_the_others() {
+        let (failed, now) = (FailedRequests::default(), Instant::now());
+        for number in 0..79 {
+            fail(&failed, Origin::Certified(v4(1), &format!("1/{number}")), 1, now);
+        }
+        assert!(!failed.suspects(v4(1), now));
+        fail(&failed, Origin::Certified(v4(1), "1/79"), 1, now);
+        assert!(failed.suspects(v4(1), now) && !failed.suspects(v4(2), now));
+        // It is still verified, and no other certificate waits for it.
+        assert_eq!(failed.admit(Origin::Certified(v4(1), "1/80"), now), Ok(()));
+        for number in 100..300 {
+            fail(&failed, Origin::Certified(v4(1), &format!("1/{number}")), 1, now);
+        }
+        assert_eq!(failed.table().buckets.len(), 81, "they take no more entries");
+        assert!(!failed.suspects(v4(1), now + Duration::from_secs(1)));
+        // The networks of a site count together.
+        for number in 0..80 {
+            fail(&failed, Origin::Certified(v6(1, number), "1/2"), 1, now);
+        }
+        assert!(failed.suspects(v6(1, 500), now) && !failed.suspects(v6(2, 500), now));
+    }
+
+    #[test]
     fn t44_the_networks_of_a_site_have_a_few_shares_of_worthless_requests() {
         let (failed, now) = (FailedRequests::default(), Instant::now());
         for network in 0..80 {
@@ -227,15 +262,13 @@ mod tests {
         }
         assert_eq!(failed.table().buckets.len(), MOST);
         let honest = v4(u32::MAX);
-        assert!(!failed.suspects(honest, now));
         fail(&failed, Origin::Network(v4(u32::MAX - 1)), 100, now);
         assert_eq!(failed.table().buckets.len(), MOST);
         assert_eq!(failed.admit(Origin::Network(honest), now), Ok(()));
         assert!(failed.suspects(honest, now), "those that are counted come first");
         assert!(!failed.suspects(v4(1), now));
-        // What time has made up for is forgotten.
-        fail(&failed, Origin::Network(v4(u32::MAX - 1)), 1, now + Duration::from_secs(3));
-        assert_eq!(failed.table().buckets.len(), 1);
+        // What time has made up for is forgotten, also where nothing new is counted.
         assert!(!failed.suspects(honest, now + Duration::from_secs(3)));
+        assert_eq!(failed.table().buckets.len(), 0);
     }
 }

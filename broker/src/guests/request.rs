@@ -20,7 +20,7 @@ use crate::refusals::Standing;
 use crate::release::{Stranger, log_stranger, refuse_challenge};
 use crate::server::client::Client;
 use crate::traces::Step;
-use crate::tries::{Try, is_final};
+use crate::tries::Try;
 use crate::{clock, random};
 
 /// Reads a request of this form.
@@ -50,21 +50,17 @@ where
             return Err(problem);
         }
     };
-    let fail = |code| {
-        tried.refused(code);
-        if is_final(code) {
-            broker.failed.count(Origin::Network(client.network), Instant::now());
-        }
-    };
     trace.under(&challenge.nonce);
     let body = body.whole().await.map_err(|problem| {
-        fail(problem.code());
+        // It counts for the challenge alone: a connection that breaks off says nothing about who sent the request.
+        tried.refused(problem.code());
         unread.not_received(problem, Standing::Unverified)
     })?;
     let arrival = Arrival::enter(broker, client, Arc::clone(&tried), body.room());
     let now = clock::now();
     let malformed = |error: &dyn Display| {
-        fail(ReasonCode::MalformedRequest);
+        tried.refused(ReasonCode::MalformedRequest);
+        broker.failed.count(Origin::Network(client.network), Instant::now());
         unread.malformed(error)
     };
     let request: T = body.parse().map_err(|error| malformed(&error))?;
