@@ -4,6 +4,7 @@
 //! result, and touches neither the database nor the disk. The broker becomes unready before the disk is full:
 //! a release needs its record on disk.
 
+pub(crate) mod leaves;
 pub(crate) mod readiness;
 
 use std::sync::{Arc, Weak};
@@ -59,6 +60,7 @@ pub(crate) async fn probe(broker: &Arc<Broker>) {
         reasons.push(Reason::DiskAlmostFull);
     }
     reasons.extend(storage(broker).await);
+    reasons.extend(broker.readiness.log_is_damaged().then_some(Reason::LogDamaged));
     reasons.extend(clock_reason(broker).await);
     reasons.extend(grants_failed(broker.keystore.grant_failures(), Instant::now()));
     match broker.keystore.compiled_guardrails().await {

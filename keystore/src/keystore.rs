@@ -9,7 +9,7 @@ use vouchsafe_protocol::{Checkpoint, IdentityKey, UnixTime};
 use crate::chips::ChipWatch;
 use crate::db::{Reader, StoreError, TransactionEnd, empties_shortly};
 use crate::keyring::Keyring;
-use crate::log::{Log, WRITE_EVERY};
+use crate::log::{Log, WRITE_EVERY, verify_leaves};
 use crate::record::health::GrantHealth;
 use crate::record::read_floor;
 use crate::record::writer::Recorder;
@@ -156,6 +156,14 @@ impl Keystore {
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {
         self.log().pins.state().tree.checkpoint()
+    }
+
+    /// Whether the hashes of all records give the newest state of the decision log that is known. It reads all of them, with pauses.
+    ///
+    /// # Errors
+    /// [`StoreError::RowTampered`] if one is missing; those of the database.
+    pub async fn verify_leaves(&self) -> Result<bool, StoreError> {
+        verify_leaves(self.log()).await
     }
 
     /// Reports the duration of every transaction when it ends. Only the first call has an effect.

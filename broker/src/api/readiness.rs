@@ -24,6 +24,8 @@ pub enum Reason {
     StorageFailed,
     /// The head of the decision log, or a row that every decision needs, does not verify.
     LogHeadInvalid,
+    /// The hashes of the records do not give the head of the decision log: a record was changed or removed.
+    LogDamaged,
     /// The last grants could not be recorded.
     GrantsFailed,
     /// The guardrails in force require current CRLs, but none is stored, or that of an issuer in use is
@@ -46,10 +48,11 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::DiskAlmostFull,
         Self::StorageFailed,
         Self::LogHeadInvalid,
+        Self::LogDamaged,
         Self::GrantsFailed,
         Self::CrlsMissing,
         Self::GuardrailsUnreadable,
@@ -67,6 +70,9 @@ impl Reason {
             Self::StorageFailed => "look at the disk, and at the lines broker.storage_failed",
             Self::LogHeadInvalid => {
                 "a row does not verify: keep the files, and restore the newest backup with `vouchsafe restore`"
+            }
+            Self::LogDamaged => {
+                "`vouchsafe audit verify` says which record was changed: keep the files, and restore the newest backup with `vouchsafe restore`"
             }
             Self::GrantsFailed => {
                 "the last releases could not be recorded: look at the disk, and at the lines record.failed"

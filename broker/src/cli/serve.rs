@@ -53,6 +53,7 @@ async fn serve(config: BrokerConfig, file: PathBuf) -> Result<(), Failure> {
     let listeners = PreparedListeners::bind(&config)?;
     let broker = Broker::open(config).await?;
     health::watch(&broker).await;
+    health::leaves::watch(&broker);
     baselines::watch(&broker);
     checkpoints::watch(&broker);
     tokens::watch(&broker);

@@ -1,5 +1,6 @@
 //! The result of the last probe.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,11 @@ use crate::api::readiness::{self, Reason};
 
 /// The result of the last probe.
 #[derive(Debug, Default)]
-pub(crate) struct Readiness(Mutex<Option<Probed>>);
+pub(crate) struct Readiness {
+    probed: Mutex<Option<Probed>>,
+    /// The decision log contradicts its head. This does not pass.
+    log_damaged: AtomicBool,
+}
 
 #[derive(Clone, Debug)]
 struct Probed {
@@ -33,8 +38,16 @@ impl Readiness {
         readiness::Readiness { ready, reasons, age_seconds: age.map(|age| age.as_secs()) }
     }
 
+    pub(super) fn log_is_damaged(&self) -> bool {
+        self.log_damaged.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_log_damaged(&self) {
+        self.log_damaged.store(true, Ordering::Relaxed);
+    }
+
     fn probed(&self) -> Option<Probed> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.probed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn set(&self, reasons: Vec<Reason>) {
@@ -48,13 +61,13 @@ impl Readiness {
             }
         }
         let probed = Probed { at: Instant::now(), reasons };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(probed);
+        *self.probed.lock().unwrap_or_else(PoisonError::into_inner) = Some(probed);
     }
 
     /// Makes the last probe older.
     #[cfg(test)]
     pub(super) fn age(&self, by: Duration) {
-        self.0.lock().expect("sound").as_mut().expect("probed").at -= by;
+        self.probed.lock().expect("sound").as_mut().expect("probed").at -= by;
     }
 }
 

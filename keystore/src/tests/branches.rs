@@ -73,6 +73,28 @@ async fn t42_a_longer_branch_is_restored_only_with_its_loss() {
 }
 
 #[tokio::test]
+async fn t42_changed_and_missing_hashes_are_noticed_without_a_look_at_the_records() {
+    let edits = [
+        "UPDATE log_leaves SET hash = zeroblob(32) WHERE idx = 0",
+        "UPDATE log_leaves SET hash = (SELECT hash FROM log_leaves AS other WHERE other.idx = 1 - log_leaves.idx) WHERE idx < 2",
+    ];
+    for edit in edits {
+        let fixture = Fixture::new().await;
+        for value in 0..4 {
+            fixture.put("prod/db", &[value]).await;
+        }
+        assert!(fixture.keystore.verify_leaves().await.unwrap());
+        fixture.sql(edit).await;
+        assert!(!fixture.keystore.verify_leaves().await.unwrap(), "{edit}");
+    }
+    let fixture = Fixture::new().await;
+    fixture.put("prod/db", b"value").await;
+    fixture.sql("DELETE FROM log_leaves").await;
+    let missing = fixture.keystore.verify_leaves().await.unwrap_err();
+    assert!(matches!(missing, StoreError::RowTampered { table: "log_leaves", .. }), "{missing}");
+}
+
+#[tokio::test]
 async fn t42_an_edited_tree_is_noticed() {
     for edit in [
         "UPDATE log_head SET tree = zeroblob(32)",

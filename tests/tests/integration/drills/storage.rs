@@ -10,7 +10,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use vouchsafe_attestation::test_util::vm::Kinds;
 use vouchsafe_protocol::ReasonCode;
 
-use super::{PATH, VALUE, line};
+use super::{PATH, VALUE, line, readiness, until};
 use crate::world::{World, simulated, text};
 
 /// Carries out this statement on the database of a broker that has stopped.
@@ -60,6 +60,25 @@ fn a_lost_record_stops_the_broker_and_the_backup_brings_it_back() {
         said.contains("of table log_leaves was tampered with; restore it from a backup: docs/operations.md"),
         "{said}"
     );
+    restore(&mut world, &backup);
+}
+
+#[test]
+fn a_record_with_another_hash_makes_the_broker_unready_and_the_audit_names_it() {
+    let mut world = World::start();
+    world.put(PATH, "prod/app", VALUE);
+    let backup = backed_up(&world);
+    world.value(&simulated(), PATH);
+    world.broker.stop().unwrap();
+    let database = world.broker.data().join("keystore.db");
+    assert_eq!(edit(&database, "UPDATE log_leaves SET hash = zeroblob(32) WHERE kind <> 'operator'"), 1);
+    world.broker.run().unwrap();
+    line(&world.broker, "log.damaged", "`vouchsafe audit verify` says which record was changed");
+    until("readiness", || (readiness(&world) == (false, vec!["log-damaged".to_owned()])).then_some(()));
+    let config = world.broker.config();
+    let said = world.refused(&["audit", "verify", "--config", text(&config)], b"");
+    assert!(said.contains("of table log_leaves was tampered with"), "{said}");
+    world.broker.stop().unwrap();
     restore(&mut world, &backup);
 }
 
