@@ -1,10 +1,8 @@
 //! Watches for expiring baselines: VMs that rely on an expired one get nothing, so the broker warns in time.
 //!
-//! Checks every ten minutes, for the metrics, and warns in the log at start and once a day. The log names no
-//! baseline; `baseline list` does. The same for proposals that wait for an operator (`baseline pending`).
+//! A check is for the metrics, and warns in the log. The log names no baseline; `baseline list` does. The same for proposals that wait for an operator (`baseline pending`).
 
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
 
 use vouchsafe_keystore::registry::{BaselineState, BaselineValidity};
 use vouchsafe_protocol::UnixTime;
@@ -12,27 +10,13 @@ use vouchsafe_protocol::UnixTime;
 use crate::broker::Broker;
 use crate::clock;
 
-/// Watches until the broker is dropped.
-pub(crate) fn watch(broker: &Arc<Broker>) {
-    let broker = Arc::downgrade(broker);
-    tokio::spawn(async move {
-        let mut rounds = (0..ROUNDS_PER_DAY).cycle();
-        while let Some(round) = rounds.next()
-            && look(&broker, round == 0).await
-        {
-            tokio::time::sleep(ROUND).await;
-        }
-    });
-}
-
-/// One check; false when the broker no longer exists.
-async fn look(broker: &Weak<Broker>, warn: bool) -> bool {
-    let Some(broker) = broker.upgrade() else { return false };
+/// One check. `announces`: whether the log gets the warnings, too.
+pub(crate) async fn look(broker: Arc<Broker>, announces: bool) {
     let now = clock::now();
     match broker.keystore.baseline_states(now).await {
         Ok(baselines) => {
             broker.metrics.baselines.observe(&baselines, first_end(&baselines), now);
-            if warn {
+            if announces {
                 announce(&baselines);
             }
         }
@@ -42,7 +26,7 @@ async fn look(broker: &Weak<Broker>, warn: bool) -> bool {
     match broker.keystore.pending_proposals(now).await {
         Ok(pending) => {
             broker.metrics.proposals.pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
-            if warn && pending > 0 {
+            if announces && pending > 0 {
                 tracing::warn!(
                     event = "proposals.pending",
                     proposals = pending,
@@ -52,7 +36,6 @@ async fn look(broker: &Weak<Broker>, warn: bool) -> bool {
         }
         Err(error) => tracing::warn!(event = "proposals.not_read", %error),
     }
-    true
 }
 
 fn announce(baselines: &[BaselineValidity]) {
@@ -88,6 +71,3 @@ fn first_end(baselines: &[BaselineValidity]) -> Option<UnixTime> {
     let in_force = |state| matches!(state, BaselineState::InForce | BaselineState::EndsSoon);
     baselines.iter().filter(|(state, _)| in_force(*state)).filter_map(|(_, ends_at)| *ends_at).min()
 }
-
-const ROUND: Duration = Duration::from_secs(600);
-const ROUNDS_PER_DAY: u32 = 144;

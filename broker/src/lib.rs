@@ -34,6 +34,7 @@ pub mod refusals;
 mod release;
 mod reload;
 pub mod root_keyring;
+mod rounds;
 pub mod server;
 #[cfg(test)]
 mod testing;

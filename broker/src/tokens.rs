@@ -1,10 +1,8 @@
 //! Watches for operators' tokens that end: without a valid one of an administrator, somebody has to go to the broker's machine.
 //!
-//! Checks every ten minutes, for the metrics, and warns in the log at start and once a day. The log names no operator;
-//! `operator list` does.
+//! A check is for the metrics, and warns in the log. The log names no operator; `operator list` does.
 
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
 
 use vouchsafe_protocol::UnixTime;
 
@@ -13,34 +11,19 @@ use crate::broker::Broker;
 use crate::clock;
 use crate::metrics::tokens::last_of_administrators;
 
-/// Watches until the broker is dropped.
-pub(crate) fn watch(broker: &Arc<Broker>) {
-    let broker = Arc::downgrade(broker);
-    tokio::spawn(async move {
-        let mut rounds = (0..ROUNDS_PER_DAY).cycle();
-        while let Some(round) = rounds.next()
-            && look(&broker, round == 0).await
-        {
-            tokio::time::sleep(ROUND).await;
-        }
-    });
-}
-
-/// One check; false when the broker no longer exists.
-async fn look(broker: &Weak<Broker>, warn: bool) -> bool {
-    let Some(broker) = broker.upgrade() else { return false };
+/// One check. `announces`: whether the log gets the warnings, too.
+pub(crate) async fn look(broker: Arc<Broker>, announces: bool) {
     let now = clock::now();
     match broker.keystore.token_ends().await {
         Ok(ends) => {
             broker.metrics.tokens.observe(&ends, now);
-            if let Some(last) = last_of_administrators(&ends).filter(|_| warn) {
+            if let Some(last) = last_of_administrators(&ends).filter(|_| announces) {
                 announce(last, now);
             }
         }
         // A fault of the keystore is reported by readiness.
         Err(error) => tracing::warn!(event = "operator.tokens_not_read", %error),
     }
-    true
 }
 
 fn announce(last: UnixTime, now: UnixTime) {
@@ -59,9 +42,6 @@ fn announce(last: UnixTime, now: UnixTime) {
         );
     }
 }
-
-const ROUND: Duration = Duration::from_secs(600);
-const ROUNDS_PER_DAY: u32 = 144;
 
 #[cfg(test)]
 mod tests {

@@ -14,7 +14,7 @@ use super::trusted_file;
 use crate::hardening::{self, Locked};
 use crate::notify::{self, State};
 use crate::server::{PreparedListeners, Servers};
-use crate::{Broker, BrokerConfig, baselines, checkpoints, health, log, reload, tls, tokens};
+use crate::{Broker, BrokerConfig, baselines, checkpoints, health, log, reload, rounds, tls, tokens};
 
 /// SIGTERM and SIGINT stop the broker after the running requests. SIGHUP reloads the configuration, the TLS
 /// certificates and the keyring; the log says which changes took effect and which need a restart.
@@ -54,9 +54,9 @@ async fn serve(config: BrokerConfig, file: PathBuf) -> Result<(), Failure> {
     let broker = Broker::open(config).await?;
     health::watch(&broker).await;
     health::leaves::watch(&broker);
-    baselines::watch(&broker);
+    rounds::watch(&broker, baselines::look);
     checkpoints::watch(&broker);
-    tokens::watch(&broker);
+    rounds::watch(&broker, tokens::look);
     let servers = Servers::start(&broker, listeners)?;
     let stop = servers.stop();
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
