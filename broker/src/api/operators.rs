@@ -62,9 +62,10 @@ pub struct RotateToken {
     pub token_id: TokenId,
     /// SHA-256 of the new token's text.
     pub token_hash: Digest32,
-    /// How long the new token is valid.
-    #[serde(default)]
-    pub expires_in: TokenLifetime,
+    /// How long the new token is valid; absent for 90 days, or less if the token of the request was granted for less. Only
+    /// administrators get more than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<TokenLifetime>,
     /// Seconds that the old token stays valid, at most until its own end.
     #[serde(default)]
     pub overlap: u64,

@@ -9,7 +9,6 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::Uri;
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use vouchsafe_protocol::ReasonCode;
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_system::http;
 use zeroize::Zeroizing;
@@ -27,8 +26,8 @@ pub(super) struct Client {
     server: String,
     ca: String,
     authorization: Zeroizing<String>,
-    /// What an interrupted rotation of the token has left, if it is there.
-    pending: PathBuf,
+    /// What an interrupted rotation of the token may have left.
+    successor: Option<PathBuf>,
     /// Whether to say that the token ends soon: once.
     warns: Cell<bool>,
 }
@@ -59,14 +58,15 @@ impl Client {
             server: server.trim_end_matches('/').to_owned(),
             ca: ca.pem.clone(),
             authorization: Zeroizing::new(format!("Bearer {}", token.as_str())),
-            pending: credential.pending(),
+            successor: credential.successor().ok(),
             warns: Cell::new(true),
         })
     }
 
-    /// Does not say that the token ends soon.
-    pub(super) fn without_warning(self) -> Self {
+    /// For replacing the token: that it ends soon need not be said, nor that a rotation may have been interrupted.
+    pub(super) fn for_rotation(mut self) -> Self {
         self.warns.set(false);
+        self.successor = None;
         self
     }
 
@@ -137,14 +137,14 @@ impl Client {
 
     /// After an interrupted rotation the token in the operator file may be the old one.
     fn explain(&self, mut failure: Failure) -> Failure {
-        if let Failure::Refused { problem, .. } = &mut failure
-            && matches!(problem.code, ReasonCode::Unauthorized | ReasonCode::TokenExpired)
-            && self.pending.exists()
+        if failure.rejects_token()
+            && let Some(left) = self.successor.as_ref().filter(|left| left.exists())
+            && let Failure::Refused { problem, .. } = &mut failure
         {
             let detail = problem.detail.as_deref().unwrap_or(&problem.title);
             problem.detail = Some(format!(
                 "{detail}; {} is left from an interrupted rotation, which `vouchsafe operator rotate` completes",
-                self.pending.display()
+                left.display()
             ));
         }
         failure

@@ -116,10 +116,21 @@ fn without_links(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 impl Credential {
-    /// The file beside its own that has a new token until it takes its place.
-    pub(super) fn pending(&self) -> PathBuf {
+    /// The file beside its own that has the token that replaces this one, until it takes its place. The name has the id of this
+    /// token, so that it is never taken for what replaces another one.
+    ///
+    /// # Errors
+    /// Without a whole token.
+    pub(super) fn successor(&self) -> Result<PathBuf, Failure> {
+        let token = OperatorToken::parse(&self.token)
+            .ok_or_else(|| Failure::file(&self.file, "has no whole token of an operator"))?;
+        Ok(self.beside(&format!(".{}.new", token.hashed().id.as_str())))
+    }
+
+    /// A file beside its own, with this at the end of its name.
+    pub(super) fn beside(&self, end: &str) -> PathBuf {
         let mut name = self.file.as_os_str().to_owned();
-        name.push(".new");
+        name.push(end);
         name.into()
     }
 
@@ -153,29 +164,46 @@ impl Credential {
         }
     }
 
-    /// The token that an interrupted rotation has left, if there is one.
+    /// The token that an interrupted rotation has left in this file, if it is there.
     ///
     /// # Errors
     /// When it is for another server, to which the token is not to be sent.
-    pub(super) fn pending_token(&self) -> Result<Option<OperatorToken>, Failure> {
-        let path = self.pending();
+    pub(super) fn left_in(&self, path: &Path) -> Result<Option<OperatorToken>, Failure> {
         if !path.exists() {
             return Ok(None);
         }
-        let foreign = |what| Failure::file(&path, format!("{what}: remove it, and repeat the command"));
         let token = match &self.form {
-            Form::TokenFile => Zeroizing::new(trusted_file::read_private(&path)?.trim().to_owned()),
+            Form::TokenFile => Zeroizing::new(trusted_file::read_private(path)?.trim().to_owned()),
             Form::OperatorFile { ca } => {
-                let file = OperatorFile::read(&path)?;
+                let file = OperatorFile::read(path)?;
                 let token = Zeroizing::new(file.token);
                 if file.server != self.server || file.ca != *ca {
-                    return Err(foreign("is left from a rotation at another broker"));
+                    return Err(of_another_broker(path, &file.server));
                 }
                 token
             }
         };
-        OperatorToken::parse(&token).map(Some).ok_or_else(|| foreign("has no whole token"))
+        OperatorToken::parse(&token).map(Some).ok_or_else(|| self.not_whole(path))
     }
+
+    fn not_whole(&self, path: &Path) -> Failure {
+        let file = self.file.display();
+        let detail = format!(
+            "has no whole token, and nothing can use it. See first whether the token in {file} still works, with any command such as \
+             `vouchsafe secret list`: if it does, remove this file and repeat the command; if not, an administrator replaces it"
+        );
+        Failure::file(path, detail)
+    }
+}
+
+fn of_another_broker(path: &Path, server: &str) -> Failure {
+    let detail = format!(
+        "is left from a rotation at another broker, {server}, and may be the only copy of a token that is in force there. Try it with \
+         `vouchsafe secret list --operator {}`: if it works, move it to where you keep your operator file for that broker; if not, \
+         remove it. Then repeat the command",
+        path.display()
+    );
+    Failure::file(path, detail)
 }
 
 fn default_file() -> Result<PathBuf, Failure> {

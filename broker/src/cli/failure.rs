@@ -122,9 +122,15 @@ impl Failure {
         matches!(self, Self::Refused { problem, .. } if problem.code == ReasonCode::Conflict)
     }
 
-    /// Whether the broker does not know the token.
-    pub(super) fn is_unknown_token(&self) -> bool {
-        matches!(self, Self::Refused { problem, .. } if problem.code == ReasonCode::Unauthorized)
+    /// Whether the token is not that of an operator, or not any more.
+    pub(super) fn rejects_token(&self) -> bool {
+        self.is_ended_token()
+            || matches!(self, Self::Refused { problem, .. } if problem.code == ReasonCode::Unauthorized)
+    }
+
+    /// Whether the token has ended.
+    pub(super) fn is_ended_token(&self) -> bool {
+        matches!(self, Self::Refused { problem, .. } if problem.code == ReasonCode::TokenExpired)
     }
 
     pub(super) fn print(&self, json: bool) {
@@ -147,7 +153,9 @@ fn refusal(problem: &Problem) -> String {
     let hint = match problem.code {
         ReasonCode::NoSuchRoute => ": is this the operators' listener, of a broker of this version?",
         ReasonCode::Unauthorized => {
-            ": take the token of your operator file, or have an administrator add you; if no administrator is left, `vouchsafe recover-admin` on the broker's machine adds one"
+            ": if the token was replaced (`vouchsafe operator rotate`), use the file with the new one. If it is lost, an administrator replaces it with \
+             `vouchsafe operator rotate NAME`, or adds you if you were removed; if no administrator is left, `vouchsafe recover-admin` on \
+             the broker's machine adds one"
         }
         ReasonCode::TokenExpired => {
             ": an administrator replaces it with `vouchsafe operator rotate NAME`; if no administrator's token is valid any more, run \
@@ -177,7 +185,14 @@ mod tests {
     #[test]
     fn a_wrong_token_and_a_wrong_listener_get_advice() {
         let token = refused(ReasonCode::Unauthorized, "invalid token").to_string();
-        assert!(token.contains("invalid token: take the token of your operator file"), "{token}");
+        for advice in [
+            "invalid token: if the token was replaced",
+            "use the file with the new one",
+            "`vouchsafe operator rotate NAME`",
+            "`vouchsafe recover-admin`",
+        ] {
+            assert!(token.contains(advice), "{token}");
+        }
         let ended = refused(ReasonCode::TokenExpired, "the token of operator kim ended").to_string();
         for advice in
             ["kim ended: an administrator", "`vouchsafe operator rotate NAME`", "`vouchsafe recover-admin`"]

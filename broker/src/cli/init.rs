@@ -20,7 +20,7 @@ use self::created::Created;
 use self::host::Host;
 use self::kms::KmsOptions;
 use super::failure::Failure;
-use super::{client, output, serve, trusted_file, when};
+use super::{client, operator, output, serve, trusted_file, when};
 use crate::config::Listener;
 use crate::keyring_home::KeyringHome;
 use crate::{clock, random, tls};
@@ -78,6 +78,9 @@ struct Made {
     ca: PathBuf,
     guest_folder: PathBuf,
     operator_file: PathBuf,
+    /// When the operator's token ends; absent if it never does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<UnixTime>,
     /// Only if a token file was requested in addition to the operator file.
     token_file: Option<PathBuf>,
 }
@@ -111,7 +114,9 @@ impl Init {
         let mut created = Created::default();
         let data = self.folder(&mut created)?;
         let tls = self.tls(&data, given, &mut created)?;
-        let (identity, token) = self.keystore(&data, &mut created)?;
+        let now = clock::now();
+        let expires_at = self.expires_in.end(now).map_err(|error| Failure::Usage(error.to_string()))?;
+        let (identity, token) = self.keystore(&data, now, &mut created)?;
         let token_file = self.token_file(&token, &mut created)?;
         let config = data.join("broker.toml");
         let text = self.config(&data, &tls)? + &kms;
@@ -120,7 +125,7 @@ impl Init {
         created.write(&operator_file, self.operator_file(&tls.operators, &token)?.as_bytes())?;
         let guest_folder = self.guest_folder(&data, &tls.guests, identity, &mut created)?;
         let ca = tls.guests.ca;
-        let made = Made { identity, config, ca, guest_folder, operator_file, token_file };
+        let made = Made { identity, config, ca, guest_folder, operator_file, expires_at, token_file };
         let printed = if json { output::print_json(&made) } else { output::print(&made.human(&self)) }?;
         created.keep();
         Ok(printed)
@@ -207,9 +212,9 @@ impl Init {
     fn keystore(
         &self,
         data: &Path,
+        now: UnixTime,
         created: &mut Created,
     ) -> Result<(BrokerIdentity, OperatorToken), Failure> {
-        let now = clock::now();
         let failed = |error: &dyn std::fmt::Display| Failure::file(data, error);
         let database = data.join("keystore.db");
         let keyring = self.root_keyring(data, now, created)?;
@@ -329,7 +334,7 @@ fn new_tls(folder: &Path, prefix: &str, hosts: &[Host], created: &mut Created) -
 
 impl Made {
     fn human(&self, Init { administrator, hosts, keyring, kms, .. }: &Init) -> String {
-        let Self { identity, config, guest_folder, operator_file, .. } = self;
+        let Self { identity, config, guest_folder, operator_file, expires_at, .. } = self;
         let wrapped = kms.kms.as_ref().map_or_else(String::new, |key| {
             format!(
                 "\nThe keyring is wrapped by {key}. If that key is lost, so is every secret, unless you keep a copy of the keyring that\n\
@@ -345,7 +350,7 @@ impl Made {
         };
         format!(
             "A new broker, with identity {identity}.\n\nFor VMs, to be copied to /etc/vouchsafe there:\n\n  \
-             {0}/guest.toml\n  {0}/ca.pem\n\nServer, CA and token of operator {administrator}: {2}\n\nNext:\n  vouchsafe serve --config {1}\n  \
+             {0}/guest.toml\n  {0}/ca.pem\n\nServer, CA and token of operator {administrator}, which {4}: {2}\n\nNext:\n  vouchsafe serve --config {1}\n  \
              vouchsafe secret list --operator {2}\n\n\
              Back up the keyring, {3}, separately from the database: both together hold every secret, and\n\
              without the keyring the database cannot be read.\n{wrapped}{unreachable}",
@@ -353,6 +358,7 @@ impl Made {
             config.display(),
             operator_file.display(),
             keyring.as_deref().unwrap_or(Path::new("keyring.json")).display(),
+            operator::end(*expires_at),
         )
     }
 }

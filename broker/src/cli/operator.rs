@@ -56,8 +56,8 @@ enum Action {
     List,
     /// Replace your own token, or that of another operator, by a new one.
     ///
-    /// If the command is interrupted, repeat it: nobody is locked out, and it continues with the token that it has written to
-    /// the file with `.new` at the end of its name.
+    /// If the command is interrupted, repeat it: nobody is locked out, and it continues with the token that it has written to a
+    /// file with `.new` at the end of its name.
     Rotate(Rotate),
     /// Remove an operator; the token stops working at once.
     Remove {

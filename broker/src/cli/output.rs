@@ -67,9 +67,14 @@ pub(super) fn replace(file: &Path, with: &Path) -> Result<(), Failure> {
     sync_folder(file)
 }
 
+/// The folder that a file is in.
+pub(super) fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Makes the names in a file's folder durable.
 fn sync_folder(path: &Path) -> Result<(), Failure> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| Failure::file(folder, error))
 }
 

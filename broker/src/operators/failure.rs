@@ -109,6 +109,7 @@ impl From<OperatorError> for HttpProblem {
             | OperatorError::LastAdministrator { .. }
             | OperatorError::Replaced { .. }
             | OperatorError::TokenUsed { .. } => ReasonCode::Conflict,
+            OperatorError::LongerThanGranted { .. } => ReasonCode::Forbidden,
             OperatorError::Name { .. }
             | OperatorError::NoNamespace { .. }
             | OperatorError::AdministratorNamespace

@@ -80,9 +80,28 @@ impl World {
     }
 }
 
-/// The file that a rotation writes first.
+/// The file that a rotation of the own token writes first.
+fn successor(file: &Path) -> PathBuf {
+    let text = read(file);
+    let id =
+        text.split("vouchsafe-operator.").nth(1).and_then(|token| token.split('.').next()).expect("a token");
+    file.with_extension(format!("toml.{id}.new"))
+}
+
+/// The file that a rotation of another operator's token writes first.
 fn pending(file: &Path) -> PathBuf {
     file.with_extension("toml.new")
+}
+
+/// What rotations have left in a folder.
+fn left_in(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+    names.map(|name| name.into_string().expect("text")).filter(|name| name.ends_with(".new")).collect()
+}
+
+fn write_private(path: &Path, text: &str) {
+    fs::write(path, text).expect("written");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("changed");
 }
 
 fn read(path: &Path) -> String {
@@ -106,7 +125,7 @@ fn an_own_token_is_replaced_in_its_file() {
         "{said}"
     );
     assert_ne!(read(&admin), before);
-    assert_eq!((mode(&admin), pending(&admin).exists()), (0o600, false));
+    assert_eq!((mode(&admin), left_in(&world.path("data"))), (0o600, vec![]));
     assert_eq!([world.works(&admin), world.works(&old)], [true, false]);
 
     let (listed, _) = world.run(&["operator", "list"]);
@@ -132,7 +151,7 @@ fn an_own_token_is_replaced_in_its_file() {
     let (listed, _) = world.run(&["operator", "list"]);
     assert!(listed.contains("never (the one before: 20"), "{listed}");
     world.refused(&old, &["operator", "rotate"], 1, &["has been replaced", "(conflict)"]);
-    assert!(!pending(&old).exists(), "a refused token is not kept");
+    assert_eq!(left_in(world.folder.path()), Vec::<String>::new(), "a refused token is not kept");
 }
 
 #[test]
@@ -170,22 +189,17 @@ fn a_rotation_that_is_interrupted_anywhere_is_completed_by_the_same_command() {
     let admin = world.admin();
     // The broker did not hear of it.
     world.stop();
-    world.refused(
-        &admin,
-        &["operator", "rotate"],
-        3,
-        &["Repeat the command: it continues with ", ".toml.new"],
-    );
-    let (old, new) = (read(&admin), read(&pending(&admin)));
-    assert_eq!(mode(&pending(&admin)), 0o600);
+    world.refused(&admin, &["operator", "rotate"], 3, &["Repeat the command: it continues with ", ".new"]);
+    let left = successor(&admin);
+    let (old, new) = (read(&admin), read(&left));
+    assert_eq!(mode(&left), 0o600);
     world.start();
     assert!(world.works(&admin), "the old one is still valid");
     world.run(&["operator", "rotate"]);
-    assert_eq!((read(&admin), pending(&admin).exists()), (new.clone(), false));
+    assert_eq!((read(&admin), left.exists()), (new.clone(), false));
     assert!(world.works(&admin));
     // The broker has replaced it, and the answer was lost.
-    fs::write(pending(&admin), &new).expect("written");
-    fs::set_permissions(pending(&admin), fs::Permissions::from_mode(0o600)).expect("changed");
+    write_private(&left, &new);
     fs::write(&admin, &old).expect("written");
     world.refused(
         &admin,
@@ -195,23 +209,97 @@ fn a_rotation_that_is_interrupted_anywhere_is_completed_by_the_same_command() {
     );
     let (said, _) = world.run(&["operator", "rotate"]);
     assert!(said.contains("New token of admin"), "{said}");
-    assert_eq!((read(&admin), pending(&admin).exists()), (new.clone(), false));
+    assert_eq!((read(&admin), left.exists()), (new.clone(), false));
     assert!(world.works(&admin));
     let (decisions, _) = world.run(&["decisions", "list", "--outcome", "operator"]);
     assert_eq!(decisions.matches("operator.rotate").count(), 1, "{decisions}");
     // T55: a token that is left from elsewhere is not sent here.
     let elsewhere = new.replace("https://127.0.0.1:", "https://127.0.0.2:");
-    fs::write(pending(&admin), elsewhere).expect("written");
-    fs::set_permissions(pending(&admin), fs::Permissions::from_mode(0o600)).expect("changed");
-    world.refused(
-        &admin,
-        &["operator", "rotate"],
-        2,
-        &["is left from a rotation at another broker: remove it"],
-    );
-    fs::write(pending(&admin), new.replace("vouchsafe-operator.", "vouchsafe-operator")).expect("written");
-    world.refused(&admin, &["operator", "rotate"], 2, &["has no whole token: remove it"]);
+    let left = successor(&admin);
+    write_private(&left, &elsewhere);
+    let file = left.to_str().expect("text");
+    let try_it = format!("Try it with `vouchsafe secret list --operator {file}`: if it works, move it");
+    let of_another = ["is left from a rotation at another broker, https://127.0.0.2:", &try_it];
+    world.refused(&admin, &["operator", "rotate"], 2, &of_another);
+    fs::write(&left, new.replace("vouchsafe-operator.", "vouchsafe-operator")).expect("written");
+    let not_whole = ["has no whole token", "See first whether the token in ", "operator.toml still works"];
+    world.refused(&admin, &["operator", "rotate"], 2, &not_whole);
     assert!(world.works(&admin));
+    assert_eq!(read(&admin), new);
+}
+
+#[test]
+fn t41_a_token_that_was_revoked_does_not_come_back_with_what_a_rotation_left() {
+    let world = World::new(&[]);
+    let admin = world.admin();
+    let first = successor(&admin);
+    world.run(&["operator", "rotate"]);
+    let leaked = world.path("leaked.toml");
+    fs::copy(&admin, &leaked).expect("copied");
+    // Files of rotations of the token before, and of another operator's.
+    for left in [&first, &pending(&admin)] {
+        write_private(left, &read(&leaked));
+    }
+    for _ in 0..2 {
+        world.run(&["operator", "rotate"]);
+        assert_eq!([world.works(&admin), world.works(&leaked)], [true, false]);
+    }
+    assert_eq!(read(&first), read(&leaked), "nobody else's file is touched");
+
+    // Of another operator: the administrator has replaced the token meanwhile.
+    let (kim, file) = (world.path("kim.toml"), world.argument("kim.toml"));
+    world.run(&["operator", "add", "kim", "--role", "editor", "--namespace", "prod", "--out", &file]);
+    fs::rename(&kim, pending(&kim)).expect("moved");
+    fs::copy(pending(&kim), &leaked).expect("copied");
+    assert!(world.works(&leaked));
+    world.run(&["operator", "rotate", "kim"]);
+    world.run(&["operator", "rotate", "kim", "--out", &file]);
+    assert_eq!([world.works(&kim), world.works(&leaked), pending(&kim).exists()], [true, false, false]);
+}
+
+#[test]
+fn a_rotation_for_another_operator_continues_with_a_token_in_force() {
+    let world = World::new(&[]);
+    let (kim, file) = (world.path("kim.toml"), world.argument("kim.toml"));
+    let records = || {
+        let (decisions, _) = world.run(&["decisions", "list", "--outcome", "operator"]);
+        decisions.matches("operator.rotate").count()
+    };
+    for name in ["kim", "ed"] {
+        world.run(&["operator", "add", name, "--role", "editor", "--namespace", "prod"]);
+    }
+    world.run(&["operator", "rotate", "kim", "--out", &file]);
+    // Only the answer was lost.
+    let left = read(&kim);
+    fs::rename(&kim, pending(&kim)).expect("moved");
+    let advice = [
+        "toml.new: is left from an interrupted rotation and has the token of operator kim, which is in force",
+        "move it to where their operator file is to be",
+    ];
+    world.refused(&world.admin(), &["operator", "rotate", "ed", "--out", &file], 2, &advice);
+    let (said, _) = world.run(&["operator", "rotate", "kim", "--out", &file]);
+    assert!(said.contains("New token of kim in "), "{said}");
+    assert_eq!((read(&kim), pending(&kim).exists(), records()), (left, false, 1));
+    assert!(world.works(&kim));
+}
+
+#[test]
+fn two_rotations_in_one_folder_are_kept_apart() {
+    let world = World::new(&[]);
+    world.run(&["operator", "add", "kim", "--role", "editor", "--namespace", "prod"]);
+    let (data, elsewhere) = (world.path("data"), world.path("elsewhere"));
+    fs::create_dir(&elsewhere).expect("created");
+    let (file, other) = (world.argument("data/kim.toml"), world.argument("elsewhere/kim.toml"));
+    let locked = fs::File::open(&data).expect("opened");
+    locked.try_lock().expect("locked");
+    let advice = ["data: another `vouchsafe operator rotate` is replacing a token in this folder"];
+    world.refused(&world.admin(), &["operator", "rotate"], 2, &advice);
+    world.refused(&world.admin(), &["operator", "rotate", "kim", "--out", &file], 2, &advice);
+    assert_eq!(left_in(&data), Vec::<String>::new());
+    world.run(&["operator", "rotate", "kim", "--out", &other]);
+    drop(locked);
+    world.run(&["operator", "rotate"]);
+    assert!(world.works(&world.admin()) && world.works(&elsewhere.join("kim.toml")));
 }
 
 #[test]
@@ -233,7 +321,11 @@ fn an_administrator_replaces_the_token_of_another() {
     assert!(said.contains("  vouchsafe-operator.") && !world.works(&kim), "{said}");
     fs::remove_file(&kim).expect("removed");
     world.run(&["operator", "rotate", "kim", "--out", &file]);
-    // Every operator replaces the own token, and no other.
+    // Every operator replaces the own token, and no other; not with one for longer.
+    let longer = ["operator", "rotate", "--expires-in", "91d"];
+    world.refused(&kim, &longer, 1, &["was granted for 7776000 seconds", "(forbidden)"]);
+    let (code, _, said) = world.by(&kim, &["operator", "rotate", "--expires-in", "30d"]);
+    assert_eq!(code, Some(0), "{said}");
     let (code, _, said) = world.by(&kim, &["operator", "rotate"]);
     assert_eq!(code, Some(0), "{said}");
     let other = world.argument("other.toml");
@@ -292,8 +384,39 @@ fn the_end_of_a_token_is_announced_and_then_explained() {
         "(token-expired)",
     ];
     world.refused(&world.path("kim.toml"), &["secret", "list"], 1, &expected);
-    world.refused(&world.path("kim.toml"), &["operator", "rotate"], 1, &["(token-expired)"]);
-    assert!(!pending(&world.path("kim.toml")).exists());
+    let kim = world.path("kim.toml");
+    let (_, _, said) = world.by(&kim, &["operator", "rotate"]);
+    assert!(said.contains("`vouchsafe operator rotate NAME`") && said.contains("(token-expired)"), "{said}");
+    assert!(!said.contains("interrupted") && left_in(world.folder.path()).is_empty(), "{said}");
+    // The token that a rotation left has ended, and the one before it is that of nobody.
+    let (ended, nobody) = (read(&kim), world.path("nobody.toml"));
+    world.run(&[
+        "operator",
+        "add",
+        "ann",
+        "--role",
+        "auditor",
+        "--namespace",
+        "*",
+        "--out",
+        &world.argument("nobody.toml"),
+    ]);
+    world.run(&["operator", "remove", "ann"]);
+    write_private(&successor(&nobody), &ended);
+    world.refused(
+        &nobody,
+        &["operator", "rotate"],
+        1,
+        &["the token of operator kim ended at 20", "(token-expired)"],
+    );
+    fs::remove_file(successor(&nobody)).expect("removed");
+    let advice = [
+        "if the token was replaced (`vouchsafe operator rotate`), use the file with the new one",
+        "(unauthorized)",
+    ];
+    world.refused(&nobody, &["operator", "rotate"], 1, &advice);
+    let removed = ["or adds you if you were removed", "`vouchsafe recover-admin`"];
+    world.refused(&nobody, &["secret", "list"], 1, &removed);
     let (listed, _) = world.run(&["operator", "list"]);
     let kim = listed.lines().find(|line| line.starts_with("kim")).expect("listed");
     assert!(kim.ends_with("Z (has ended)"), "{listed}");
@@ -311,4 +434,18 @@ fn an_end_out_of_bounds_is_refused_by_init() {
         assert!(!folder.path().join("data").exists());
     }
     made(folder.path(), &["--expires-in", "never"]);
+}
+
+#[test]
+fn init_says_when_its_token_ends() {
+    for (end, expected) in [("never", ", which never ends: "), ("30d", ", which ends at 20")] {
+        let folder = TempDir::new().expect("a folder");
+        let output = init(folder.path(), &["--expires-in", end]);
+        let said = text(&output.stdout);
+        assert!(said.contains(&format!("Server, CA and token of operator admin{expected}")), "{said}");
+    }
+    let folder = TempDir::new().expect("a folder");
+    let output = init(folder.path(), &["--expires-in", "30d", "--json"]);
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(said["expires_at"].is_u64(), "{said}");
 }

@@ -12,6 +12,8 @@ use super::record::{OperatorRecord, RESTORE};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pin {
     pub(crate) epoch: u64,
+    /// When it was made.
+    pub(crate) at: UnixTime,
     pub(crate) removed: bool,
     /// Whether signed lists made the change.
     pub(crate) signed: bool,
@@ -42,7 +44,7 @@ impl Pins {
         }
         for row in &change.rows {
             let signed = !change.lists.is_empty();
-            let pin = Pin { epoch: change.epoch, removed: row.removed, signed };
+            let pin = Pin { epoch: change.epoch, at: change.at, removed: row.removed, signed };
             pins.rows.insert((row.table.clone(), row.key.clone()), pin);
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use sqlx::Row as _;
+use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::hashing::Preimage;
 
 use crate::db::columns::{generation, number, stored, tampered};
@@ -93,6 +94,11 @@ impl RowCheck<'_> {
             // Authentic, but from a change that was never committed, or from an abandoned history.
             Some(_) | None => Err(tampered(table, key)),
         }
+    }
+
+    /// When the change was made that a verified row is of: `None` if a later one is pinned.
+    pub(crate) fn changed_at(&self, table: &'static str, key: &str, row_version: u64) -> Option<UnixTime> {
+        self.pins.get(table, key).filter(|pin| pin.epoch == row_version).map(|pin| pin.at)
     }
 
     /// Checks that a missing row never existed, or was removed by an operator.

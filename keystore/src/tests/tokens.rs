@@ -30,7 +30,7 @@ async fn state(fixture: &Fixture, token: &OperatorToken, now: UnixTime) -> &'sta
 }
 
 fn rotation<'a>(name: &'a str, token: &OperatorToken) -> Rotation<'a> {
-    Rotation { name, token: token.hashed(), lifetime: HOUR, overlap: 0 }
+    Rotation { name, token: token.hashed(), lifetime: Some(HOUR), overlap: 0 }
 }
 
 /// Bob replaces the token that he presents.
@@ -140,7 +140,8 @@ async fn t41_an_overlap_ends_with_its_time_or_the_token() {
     for (name, lifetime, until) in
         [("bob", HOUR, NOW.plus(600)), ("kim", TokenLifetime::Seconds(300), NOW.plus(300))]
     {
-        let old = add(&fixture, name, OperatorRole::Editor, lifetime).await;
+        // An administrator, whose new token may outlive the old one.
+        let old = add(&fixture, name, OperatorRole::Administrator, lifetime).await;
         let new = OperatorToken::generate().unwrap();
         let rotation = Rotation { overlap: 600, ..rotation(name, &new) };
         let answer = rotate_own(&fixture, &old, rotation.clone(), NOW).await.unwrap();
@@ -162,6 +163,47 @@ async fn t41_an_overlap_ends_with_its_time_or_the_token() {
         assert_eq!(rotate_own(&fixture, &old, rotation, NOW).await.unwrap(), answer);
         rotate_own(&fixture, &new, self::rotation(name, &third), NOW).await.unwrap();
         assert_eq!([state(&fixture, &old, NOW).await, state(&fixture, &new, NOW).await], ["unknown"; 2]);
+    }
+}
+
+#[tokio::test]
+async fn t41_nobody_but_an_administrator_gets_a_longer_life_by_rotation() {
+    use TokenLifetime::{Never, Seconds};
+    let fixture = Fixture::new().await;
+    let days = TokenLifetime::default();
+    add(&fixture, "root", OperatorRole::Administrator, Never).await;
+    for (role, granted, asked, expected) in [
+        (OperatorRole::Editor, HOUR, Some(HOUR), Ok(Some(3600))),
+        (OperatorRole::Editor, HOUR, Some(Seconds(1)), Ok(Some(1))),
+        (OperatorRole::Editor, HOUR, None, Ok(Some(3600))),
+        (OperatorRole::Editor, HOUR, Some(Seconds(3601)), Err(3600)),
+        (OperatorRole::Auditor, HOUR, Some(days), Err(3600)),
+        (OperatorRole::Auditor, HOUR, Some(Never), Err(3600)),
+        (OperatorRole::Auditor, Never, Some(Never), Ok(None)),
+        (OperatorRole::Auditor, Never, None, Ok(Some(7_776_000))),
+        (OperatorRole::Administrator, HOUR, Some(Never), Ok(None)),
+        (OperatorRole::Administrator, HOUR, None, Ok(Some(7_776_000))),
+    ] {
+        let old = add(&fixture, "bob", role, granted).await;
+        let new = OperatorToken::generate().unwrap();
+        // From its issue on, not from now on: what is left of it does not count.
+        let at = NOW.plus(1800);
+        let rotation = Rotation { lifetime: asked, ..rotation("bob", &new) };
+        match (rotate_own(&fixture, &old, rotation.clone(), at).await, expected) {
+            (Ok(answer), Ok(seconds)) => {
+                assert_eq!(answer.expires_at, seconds.map(|seconds| at.plus(seconds)), "{role} {asked:?}");
+            }
+            (Err(OperatorError::LongerThanGranted { name, granted }), Err(expected)) => {
+                assert_eq!((name.as_str(), granted), ("bob", expected), "{role} {asked:?}");
+                assert_eq!(state(&fixture, &old, at).await, "valid");
+                // An administrator gives it.
+                let by = Actor::offline("alice", at);
+                let answer = fixture.keystore.rotate_token(by, rotation).await.unwrap();
+                assert_eq!(answer.expires_at, asked.unwrap().end(at).unwrap());
+            }
+            (found, expected) => panic!("{role} {asked:?}: {found:?}, not {expected:?}"),
+        }
+        fixture.keystore.remove_operator(Actor::offline("alice", at), "bob").await.unwrap();
     }
 }
 
@@ -190,7 +232,7 @@ async fn an_administrator_replaces_the_token_of_another_even_an_ended_one() {
     let new = OperatorToken::generate().unwrap();
     let at = NOW.plus(7200);
     assert_eq!(state(&fixture, &lost, at).await, "expired");
-    let rotation = Rotation { overlap: 600, lifetime: TokenLifetime::Never, ..rotation("bob", &new) };
+    let rotation = Rotation { overlap: 600, lifetime: Some(TokenLifetime::Never), ..rotation("bob", &new) };
     let answer = fixture.keystore.rotate_token(Actor::offline("alice", at), rotation).await.unwrap();
     assert_eq!((answer.expires_at, answer.previous_until), (None, None), "nothing is left of the old one");
     assert_eq!([state(&fixture, &lost, at).await, state(&fixture, &new, at).await], ["unknown", "valid"]);
@@ -213,11 +255,11 @@ async fn t41_each_wrong_rotation_is_refused_and_leaves_nothing() {
     for (wrong, expected) in [
         (Rotation { name: "nobody", ..good.clone() }, "there is no operator nobody"),
         (
-            Rotation { lifetime: TokenLifetime::Seconds(0), ..good.clone() },
+            Rotation { lifetime: Some(TokenLifetime::Seconds(0)), ..good.clone() },
             "a token is valid for 1 second to 366 days, or never ends: 0 seconds are not possible",
         ),
         (
-            Rotation { lifetime: TokenLifetime::Seconds(31_622_401), ..good.clone() },
+            Rotation { lifetime: Some(TokenLifetime::Seconds(31_622_401)), ..good.clone() },
             "a token is valid for 1 second to 366 days, or never ends: 31622401 seconds are not possible",
         ),
         (

@@ -243,7 +243,7 @@ async fn macs_cover_the_ends_of_tokens_and_the_token_before() {
         keystore.add_operator(by, name, role, &[], lifetime).await.expect("added");
         let Some(overlap) = overlap else { continue };
         let token = OperatorToken::generate().expect("a token").hashed();
-        let rotation = Rotation { name, token, lifetime, overlap };
+        let rotation = Rotation { name, token, lifetime: Some(lifetime), overlap };
         keystore.rotate_token(by, rotation).await.expect("rotated");
     }
     keystore.close().await;

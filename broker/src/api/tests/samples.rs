@@ -143,7 +143,7 @@ samples! {
     RotateToken = OperatorRole::ALL.map(|role| Self {
         name: Some(text()),
         token_id: "0123456789abcdef".to_owned().try_into().expect("an id"),
-        token_hash: DIGEST, expires_in: lifetime(role), overlap: 0,
+        token_hash: DIGEST, expires_in: Some(lifetime(role)), overlap: 0,
     });
     RotatedToken = [None, Some(AT)].map(|at| Self { name: text(), expires_at: at, previous_until: at });
     RemoveOperator = [Self { name: text() }];

@@ -138,6 +138,8 @@ async fn t41_each_wrong_rotation_has_its_problem() {
         (&admin, json!({ "name": "admin" }), 409, "conflict", "leave the name out"),
         (&kim, json!({ "expires_in": 0 }), 422, "invalid-object", "0 seconds are not possible"),
         (&kim, json!({ "expires_in": 31_622_401 }), 422, "invalid-object", "1 second to 366 days"),
+        (&kim, json!({ "expires_in": 7_776_001 }), 403, "forbidden", "granted for 7776000 seconds"),
+        (&kim, json!({ "expires_in": "never" }), 403, "forbidden", "an administrator gives a longer one"),
         (&kim, json!({ "overlap": 604_801 }), 422, "invalid-object", "at most 7 days"),
         (&kim, json!({ "expires_in": "always" }), 400, "malformed-request", "never"),
         (&kim, json!({ "token_id": "XYZ" }), 400, "malformed-request", "16 lower-case hex digits"),

@@ -62,6 +62,17 @@ pub enum OperatorError {
         /// The given time.
         seconds: u64,
     },
+    /// Only administrators give a token a longer life.
+    #[error(
+        "the token of operator {name} was granted for {granted} seconds, and replaces itself with one for at most as long: an \
+         administrator gives a longer one (`vouchsafe operator rotate {name}`)"
+    )]
+    LongerThanGranted {
+        /// The operator.
+        name: String,
+        /// For how many seconds.
+        granted: u64,
+    },
     /// An operator replaces the token in use, not with one that was replaced before.
     #[error(
         "this token of operator {name} has been replaced and ends soon: use the operator file with the new one"

@@ -4,14 +4,17 @@
 //! repeats the request with it: where that is the account's token already, nothing is changed and the answer is the same.
 
 use serde::{Deserialize, Serialize};
+use vouchsafe_policy::operators::OperatorRole;
 use vouchsafe_protocol::UnixTime;
 
 use super::error::OperatorError;
-use super::table::{IssuedToken, Operator, OperatorRow, read_operator};
+use super::table::{IssuedToken, OPERATORS, Operator, OperatorRow, read_operator};
 use super::token::{HashedToken, TokenLifetime};
 use super::write::write_operator;
+use crate::db::columns::tampered;
 use crate::registry::change::{Actor, Change, ROTATE};
 use crate::registry::handle::Registry;
+use crate::registry::rows::RowCheck;
 
 /// The new token of an operator.
 #[derive(Clone, Debug)]
@@ -20,8 +23,9 @@ pub struct Rotation<'a> {
     pub name: &'a str,
     /// The new token.
     pub token: HashedToken,
-    /// How long the new token is valid.
-    pub lifetime: TokenLifetime,
+    /// How long the new token is valid. Without it 90 days; or as long as the token in use was granted for, if its bearer
+    /// replaces it and that is less.
+    pub lifetime: Option<TokenLifetime>,
     /// Seconds that the old one stays valid, at most until its own end.
     pub overlap: u64,
 }
@@ -48,7 +52,9 @@ impl Registry {
     ) -> Result<RotatedToken, OperatorError> {
         let Rotation { name, token, lifetime, overlap } = rotation;
         let authorized = actor.authorize(ROTATE, name)?;
-        let ends_at = lifetime.end(actor.at)?;
+        if let Some(lifetime) = lifetime {
+            lifetime.end(actor.at)?;
+        }
         if overlap > TokenLifetime::MAX_OVERLAP {
             return Err(OperatorError::Overlap { seconds: overlap });
         }
@@ -64,6 +70,7 @@ impl Registry {
             return Err(OperatorError::Replaced { name: name.to_owned() });
         }
         require_unused(&mut change, name, &token).await?;
+        let ends_at = lifetime_of(actor, lifetime, &account, check)?.end(actor.at)?;
         let replaced = account.token;
         let overlap_end = actor.at.plus(overlap);
         let until = replaced.ends_at.map_or(overlap_end, |end| end.min(overlap_end));
@@ -74,6 +81,28 @@ impl Registry {
         write_operator(&mut change, &account).await?;
         change.commit().await?;
         Ok(answer(&account))
+    }
+}
+
+/// How long the new token is valid. Only administrators decide about that: another operator who replaces the own token gets
+/// at most as long as the token in use was granted for.
+fn lifetime_of(
+    actor: Actor<'_>,
+    asked: Option<TokenLifetime>,
+    account: &OperatorRow,
+    check: RowCheck<'_>,
+) -> Result<TokenLifetime, OperatorError> {
+    let lifetime = asked.unwrap_or_default();
+    if actor.replacing().is_none() || account.role == OperatorRole::Administrator {
+        return Ok(lifetime);
+    }
+    let Some(end) = account.token.ends_at else { return Ok(lifetime) };
+    let issued_at = check.changed_at(OPERATORS, &account.name, account.token.epoch);
+    let granted = end.since(issued_at.ok_or_else(|| tampered(OPERATORS, &account.name))?);
+    match lifetime {
+        TokenLifetime::Seconds(seconds) if seconds <= granted => Ok(lifetime),
+        _ if asked.is_none() => Ok(TokenLifetime::Seconds(granted)),
+        _ => Err(OperatorError::LongerThanGranted { name: account.name.clone(), granted }),
     }
 }
 
