@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{getpriority_process, setpriority_process};
 use tokio::sync::oneshot;
+use vouchsafe_protocol::ReasonCode;
 
 use crate::admission::Network;
 use crate::average::{Average, retry_seconds};
@@ -77,6 +78,24 @@ pub enum PoolError {
     /// The work panicked, which is a bug.
     #[error("the work failed")]
     Failed,
+}
+
+impl PoolError {
+    /// The code that clients get.
+    pub(crate) const fn code(self) -> ReasonCode {
+        match self {
+            Self::Full { .. } => ReasonCode::Overloaded,
+            Self::Failed => ReasonCode::Internal,
+        }
+    }
+
+    /// Seconds after which the same work may be tried again.
+    pub(crate) const fn retry_after(self) -> Option<u32> {
+        match self {
+            Self::Full { seconds } => Some(seconds),
+            Self::Failed => None,
+        }
+    }
 }
 
 impl Pool {

@@ -31,7 +31,7 @@ impl Arrival {
     }
 
     /// The lane of this client.
-    pub(super) fn lane(&self, broker: &Broker) -> Lane {
+    pub(crate) fn lane(&self, broker: &Broker) -> Lane {
         match broker.failed.suspects(self.client.network, Instant::now()) {
             true => Lane::Suspects(self.client.network),
             false => Lane::Guests(self.client.network),

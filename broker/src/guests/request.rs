@@ -11,10 +11,10 @@ use vouchsafe_protocol::messages;
 use vouchsafe_protocol::{Challenge, DecisionId, ReasonCode, RequestDigest, UnixTime};
 
 use crate::attested::{Arrival, Incoming, Received, RequestError};
-use crate::body::{BodyReader, NoOpening, Opening};
+use crate::body::{Body, BodyReader, NoOpening, Opening};
 use crate::broker::Broker;
 use crate::failed::Origin;
-use crate::pool::Lane;
+use crate::pool::{Lane, PoolError};
 use crate::problem::HttpProblem;
 use crate::refusals::Standing;
 use crate::release::{Stranger, log_stranger, refuse_challenge};
@@ -26,7 +26,7 @@ use crate::{clock, random};
 /// Reads a request of this form.
 pub(super) async fn receive<T>(broker: &Arc<Broker>, mut body: BodyReader) -> Result<Incoming, HttpProblem>
 where
-    T: DeserializeOwned + TryInto<Received, Error: Display>,
+    T: DeserializeOwned + TryInto<Received, Error: Display> + 'static,
 {
     let (client, trace) = (body.client(), body.trace());
     let decision = random::decision_id().map_err(|_| HttpProblem::new(ReasonCode::Internal))?;
@@ -58,17 +58,28 @@ where
     })?;
     let arrival = Arrival::enter(broker, client, Arc::clone(&tried), body.room());
     let now = clock::now();
-    let malformed = |error: &dyn Display| {
+    let parsed = match body.as_slice().len() {
+        0..=PARSED_AT_ONCE => Ok(parse::<T>(&body)),
+        _ => broker.pool.run(arrival.lane(broker), move || parse::<T>(&body)).await,
+    };
+    let (received, digest) = parsed.map_err(|error| unread.not_parsed(error))?.map_err(|error| {
         tried.refused(ReasonCode::MalformedRequest);
         broker.failed.count(Origin::Network(client.network), Instant::now());
         unread.malformed(error)
-    };
-    let request: T = body.parse().map_err(|error| malformed(&error))?;
-    let received: Received = request.try_into().map_err(|error| malformed(&error))?;
+    })?;
     trace.was(Step::Receive);
     trace.about(decision, &received.namespaces());
-    let digest = RequestDigest::of(body.as_slice());
     Ok(Incoming { decision, received, digest, arrival, now, trace })
+}
+
+/// The request, and the digest of its bytes.
+fn parse<T>(body: &Body) -> Result<(Received, RequestDigest), String>
+where
+    T: DeserializeOwned + TryInto<Received, Error: Display>,
+{
+    let request: T = body.parse().map_err(|error| error.to_string())?;
+    let received = request.try_into().map_err(|error| error.to_string())?;
+    Ok((received, RequestDigest::of(body.as_slice())))
 }
 
 /// The use of a challenge that is live.
@@ -108,6 +119,14 @@ impl Unread<'_> {
         problem.under(self.decision)
     }
 
+    /// The verifiers have no room for it.
+    fn not_parsed(&self, error: PoolError) -> HttpProblem {
+        let code = error.code();
+        self.refused(code, &error.to_string(), Standing::Unverified);
+        let problem = HttpProblem::new(code).under(self.decision);
+        error.retry_after().into_iter().fold(problem, HttpProblem::retry_after)
+    }
+
     fn refused(&self, code: ReasonCode, reason: &str, standing: Standing) {
         let Self { broker, decision, client } = *self;
         broker.metrics.refused(code);
@@ -129,5 +148,8 @@ impl Unread<'_> {
     }
 }
 
+/// Bytes. Larger bodies, with unusually long logs, are parsed and hashed by verifiers, where those who send many wait for the others, and
+/// not by the threads that serve all connections.
+const PARSED_AT_ONCE: usize = 128 * 1024;
 /// The parser's message may quote the body.
 const LONGEST_REASON: usize = 200;

@@ -62,8 +62,7 @@ impl ReleaseError {
             Self::Wrap(_) => ReasonCode::KeyInvalid,
             // Independent of the paths, so that it reveals nothing about them (T50).
             Self::AwaitsCrls { .. } => ReasonCode::CollateralPending,
-            Self::Pool(PoolError::Full { .. }) => ReasonCode::Overloaded,
-            Self::Pool(PoolError::Failed) => ReasonCode::Internal,
+            Self::Pool(error) => error.code(),
             Self::Denied(_) | Self::Unseal(UnsealError::NoInstance { .. }) => ReasonCode::NotGranted,
             Self::Unseal(_) => ReasonCode::Internal,
             Self::Proposal(denial) => match **denial {
@@ -89,7 +88,8 @@ impl ReleaseError {
         match self {
             Self::Request(error) => error.retry_after(),
             Self::KeepsChanging => Some(1),
-            Self::Pool(PoolError::Full { seconds }) | Self::AwaitsCrls { seconds, .. } => Some(*seconds),
+            Self::Pool(error) => error.retry_after(),
+            Self::AwaitsCrls { seconds, .. } => Some(*seconds),
             _ => None,
         }
     }
