@@ -11,6 +11,8 @@ mod check;
 mod ledger;
 #[path = "crash/log.rs"]
 mod log;
+#[path = "crash/rotation.rs"]
+mod rotation;
 #[path = "crash/work.rs"]
 mod work;
 
@@ -28,6 +30,7 @@ use vouchsafe_tests::fleet::{self, Kind};
 
 use check::Checker;
 use ledger::Ledger;
+use rotation::{Load, Rotations};
 use work::{Dice, Work};
 
 /// Kills a broker at random points and checks what is left.
@@ -39,6 +42,9 @@ struct Arguments {
     /// Puts and releases per round; the kill comes at some point among them.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(100..))]
     operations: u64,
+    /// Each round takes every step of a rotation of the keyring, a backup and a restore, and kills in the middle of each.
+    #[arg(long)]
+    rotation: bool,
     /// Repeats the same choices. How the system interleaves them stays random.
     #[arg(long)]
     seed: Option<u64>,
@@ -58,16 +64,26 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut ledger = Ledger::default();
     let mut checker = Checker::new(&broker, &vms)?;
     let mut missing = Vec::new();
+    let mut rotations =
+        arguments.rotation.then(|| Rotations::prepare(&mut broker, folder.path())).transpose()?;
     for round in 1..=arguments.rounds {
-        let dice = Dice::new(seed, u64::from(round));
-        ledger = round_of(&mut broker, &vms, round, &arguments, dice, ledger)?;
-        missing = checker.check(&broker, &mut ledger)?;
+        let mut dice = Dice::new(seed, u64::from(round));
+        missing = if let Some(rotations) = &mut rotations {
+            let load = Load { vms: &vms, operations: arguments.operations };
+            rotations.round(&mut broker, load, round, &mut dice, (&mut ledger, &mut checker))?
+        } else {
+            ledger = round_of(&mut broker, &vms, round, &arguments, dice, ledger)?;
+            checker.check(&broker, &mut ledger)?
+        };
         if !missing.is_empty() {
             break;
         }
     }
     if missing.is_empty() {
         missing = checker.read_every_version(&broker, &ledger)?;
+    }
+    if let Some(rotations) = &rotations {
+        say(&rotations.summary())?;
     }
     if missing.is_empty() {
         let (puts, releases) = (ledger.puts(), ledger.releases());

@@ -33,6 +33,8 @@ mod releases;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
 mod secrecy;
 #[cfg(test)]
 mod snp;
