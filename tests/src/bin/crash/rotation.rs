@@ -111,11 +111,7 @@ impl Rotations {
             if !missing.is_empty() {
                 return Ok(missing);
             }
-            let finished = Instant::now();
             let done = self.finish(broker, step)?;
-            if !done {
-                self.tallies.entry(step).or_default().took = finished.elapsed();
-            }
             if step == Step::Promote {
                 promoted = Instant::now();
             }
@@ -197,6 +193,7 @@ impl Rotations {
         };
         let old = self.old.to_string();
         let copy = self.copy();
+        let begun = Instant::now();
         match step {
             Step::Add if !done => broker.operate(&["keyring", "add"], b"")?,
             Step::Promote if !done => broker.operate(&["keyring", "promote"], b"")?,
@@ -209,6 +206,9 @@ impl Rotations {
             }
             Step::Add | Step::Promote | Step::Remove | Step::Restore => String::new(),
         };
+        if !done {
+            self.tallies.entry(step).or_default().took = begun.elapsed();
+        }
         let after = generations(broker)?;
         let primary =
             after.iter().find(|(_, state, _)| state == "primary").context("a primary generation")?;
