@@ -4,7 +4,7 @@
 //! keystore and the collateral folder.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{fs, io};
 
@@ -13,9 +13,10 @@ use vouchsafe_attestation::anchors::AnchorError;
 use vouchsafe_attestation::collateral::Loaded;
 use vouchsafe_attestation::{TrustAnchors, VerifyCache};
 use vouchsafe_keystore::registry::OpenError;
+use vouchsafe_keystore::rotation::RotationError;
 use vouchsafe_keystore::{Keystore, RandomError, StoreError};
 use vouchsafe_protocol::challenge::ChallengeError;
-use vouchsafe_protocol::{BrokerIdentity, Challenge, IdentityKey, Nonce, ReasonCode, UnixTime};
+use vouchsafe_protocol::{BrokerIdentity, Challenge, Digest32, IdentityKey, Nonce, ReasonCode, UnixTime};
 use vouchsafe_system::trusted_file::{self, Others, TrustedFileError};
 
 use crate::admission::{Admission, Shares};
@@ -32,13 +33,14 @@ use crate::metrics::{LISTENERS, ListenerMetrics, Metrics};
 use crate::operators::logins::Logins;
 use crate::pool::Pool;
 use crate::refusals::Refusals;
-use crate::root_keyring::RootKeyringError;
+use crate::root_keyring::{LoadedKeyring, RootKeyringError};
 use crate::traces::{Traces, TracesError};
 use crate::tries::Tries;
 use crate::wants::Wants;
 
 /// A broker that is ready to serve.
 pub struct Broker {
+    wrapped_keyring: Mutex<Option<Digest32>>,
     config: ArcSwap<BrokerConfig>,
     pub(crate) admission: Listeners,
     pub(crate) readiness: Readiness,
@@ -92,6 +94,9 @@ pub enum StartError {
     /// The root keyring.
     #[error(transparent)]
     Keyring(#[from] RootKeyringError),
+    /// The keyring is from before a promotion.
+    #[error(transparent)]
+    Promotion(#[from] RotationError),
     /// The keystore.
     #[error(transparent)]
     Keystore(#[from] OpenError),
@@ -141,8 +146,15 @@ impl Broker {
         check_modes(&config)?;
         let anchors = trust_anchors(&config)?;
         // Nothing is served yet, so this may wait for Cloud KMS.
-        let keyring = config.load_keyring()?;
+        let LoadedKeyring { keyring, wrapped } = config.load_keyring_at_start()?;
         let keystore = Keystore::open(&config.database(), keyring).await?;
+        let mut wrapped_keyring = wrapped;
+        // A credential cannot be changed.
+        let file = config.keyring_file().ok();
+        if let Some(generation) = keystore.complete_promotion(file.as_ref(), clock::now()).await? {
+            tracing::warn!(event = "keyring.promotion_completed", generation, "back up the keyring's file");
+            wrapped_keyring = None;
+        }
         let identity = Arc::new(keystore.identity().await?);
         let (limits, metrics) = (config.limits, Metrics::new()?);
         let traces = config.traces.as_ref().map(|traces| Traces::start(traces, metrics.traces.clone()));
@@ -177,6 +189,7 @@ impl Broker {
             runtime: tokio::runtime::Handle::current(),
             collateral,
             keystore,
+            wrapped_keyring: Mutex::new(wrapped_keyring),
             config: ArcSwap::from_pointee(config),
         };
         let chips = broker.metrics.chips.clone();
@@ -244,8 +257,14 @@ impl Broker {
         }
     }
 
-    /// Updates the metrics of the keyring.
+    /// The digest of the wrapped keyring in use, as it was read last; `None` if it is not wrapped, or was changed since.
+    pub(crate) fn wrapped_keyring(&self) -> &Mutex<Option<Digest32>> {
+        &self.wrapped_keyring
+    }
+
+    /// Updates what is known about the keyring, after a change.
     pub(crate) fn observe_keyring(&self) {
+        *self.wrapped_keyring.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.metrics.keyring.observe(&self.keystore.keyring().generations(), clock::now());
     }
 

@@ -51,6 +51,8 @@ struct Operation<'c> {
     key: KmsKey,
     started: Instant,
     authorization: Option<HeaderValue>,
+    /// Whether the token was refused once, and another one taken.
+    renewed: bool,
 }
 
 impl CloudKms {
@@ -96,7 +98,7 @@ impl CloudKms {
     }
 
     fn operation(&self, key: KmsKey) -> Operation<'_> {
-        Operation { kms: self, key, started: Instant::now(), authorization: None }
+        Operation { kms: self, key, started: Instant::now(), authorization: None, renewed: false }
     }
 }
 
@@ -122,7 +124,12 @@ impl Operation<'_> {
 
     fn decrypt(&mut self, wrapping: &Wrapping<'_, [u8]>) -> Result<Zeroizing<Vec<u8>>, KmsError> {
         let request = DecryptRequest::new(wrapping.key, &wrapping.associated_data);
-        self.call("decrypt", &request, decrypted).map_err(|error| match error {
+        let mut answer = self.call("decrypt", &request, decrypted);
+        // The same status says that a value was damaged on its way.
+        if matches!(&answer, Err(KmsError::Call { problem: Problem::InvalidArgument { .. }, .. })) {
+            answer = self.call("decrypt", &request, decrypted);
+        }
+        answer.map_err(|error| match error {
             KmsError::Call { key, problem: Problem::InvalidArgument { message } } => {
                 let problem = Problem::NotWrappedHere { generation: wrapping.generation, message };
                 KmsError::Call { key, problem }
@@ -142,6 +149,11 @@ impl Operation<'_> {
         loop {
             let problem = match self.once(method, request, &read) {
                 Ok(answer) => return Ok(answer),
+                // A token may end meanwhile, or be from before the clock was set.
+                Err(Problem::Unauthenticated { .. }) if !self.renewed => {
+                    (self.authorization, self.renewed) = (None, true);
+                    continue;
+                }
                 Err(problem) => problem,
             };
             let rest = self.rest();

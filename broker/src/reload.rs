@@ -4,8 +4,10 @@
 //! taken by itself.
 
 use std::path::Path;
+use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
 
 use vouchsafe_keystore::rotation::RotationError;
+use vouchsafe_protocol::Digest32;
 
 use crate::broker::Broker;
 use crate::clock;
@@ -32,6 +34,9 @@ enum KeyringReloadError {
     /// It cannot be read.
     #[error(transparent)]
     Keyring(#[from] RootKeyringError),
+    /// It is wrapped, and its file is the one that was read last.
+    #[error("the keyring is unchanged")]
+    Unchanged,
     /// It is not a later one of this keystore.
     #[error(transparent)]
     Rotation(#[from] RotationError),
@@ -63,9 +68,8 @@ pub(crate) async fn reload(file: &Path, broker: &Broker, certificates: &Certific
 /// Reads the keyring again, and logs the result.
 pub(crate) async fn reload_keyring(broker: &Broker) {
     match take_keyring(broker).await {
-        Ok(false) => {}
+        Ok(false) | Err(KeyringReloadError::Unchanged) => {}
         Ok(true) => {
-            broker.observe_keyring();
             tracing::info!(event = "keyring.taken", generations = numbers(broker).join(" "));
         }
         Err(error) => {
@@ -76,8 +80,25 @@ pub(crate) async fn reload_keyring(broker: &Broker) {
 
 /// Whether it was changed.
 async fn take_keyring(broker: &Broker) -> Result<bool, KeyringReloadError> {
-    let config = broker.config();
-    broker.keystore.take_keyring(move || Ok(config.load_keyring()?), clock::now()).await
+    let (config, last) = (broker.config(), *seen(broker));
+    let read = Arc::new(OnceLock::new());
+    let reading = Arc::clone(&read);
+    let load = move || {
+        let loaded = config.reload_keyring(last)?.ok_or(KeyringReloadError::Unchanged)?;
+        // Nothing has set it before.
+        let _set = reading.set(loaded.wrapped);
+        Ok::<_, KeyringReloadError>(loaded.keyring)
+    };
+    let taken = broker.keystore.take_keyring(load, clock::now()).await?;
+    if taken {
+        broker.observe_keyring();
+    }
+    *seen(broker) = read.get().copied().flatten();
+    Ok(taken)
+}
+
+fn seen(broker: &Broker) -> MutexGuard<'_, Option<Digest32>> {
+    broker.wrapped_keyring().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn numbers(broker: &Broker) -> Vec<String> {

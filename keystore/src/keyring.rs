@@ -18,89 +18,35 @@ use zeroize::Zeroizing;
 use crate::primitives::{RandomError, derive, random};
 
 pub mod file;
+mod file_error;
+pub mod locked;
+mod states;
 pub mod wrapped;
 
-/// Number of a root key, from 1.
-pub type GenerationId = u32;
-
-/// The use of a generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum GenerationState {
-    /// Distributed to every broker before it is used: opens only.
-    Pending,
-    /// Seals and opens. There is exactly one.
-    Primary,
-    /// Can only open.
-    Retired,
-}
-
-/// Why a list of generations is not a valid keyring, or cannot be changed like this.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeyringError {
-    /// There must be exactly one primary generation.
-    #[error("a keyring has exactly one primary generation, this one has {count}")]
-    Primaries {
-        /// How many there are.
-        count: usize,
-    },
-    /// The same number twice.
-    #[error("generation {id} is in the keyring twice")]
-    Duplicate {
-        /// The number.
-        id: GenerationId,
-    },
-    /// States that no rotation leads to.
-    #[error(
-        "generation {id} has another state than its number allows: in a keyring older generations than the primary one are \
-         retired, and one newer one may be pending. The file was edited: put it back from a backup"
-    )]
-    OutOfOrder {
-        /// The number.
-        id: GenerationId,
-    },
-    /// There is no pending generation to promote.
-    #[error("the keyring has no pending generation: add one first and hand it to every broker")]
-    NothingPending,
-    /// There already is a pending generation.
-    #[error("generation {id} is pending already: promote it first")]
-    AlreadyPending {
-        /// Its number.
-        id: GenerationId,
-    },
-    /// It is not in the keyring.
-    #[error("generation {id} is not in the keyring")]
-    NotThere {
-        /// The number.
-        id: GenerationId,
-    },
-    /// The primary generation cannot be removed.
-    #[error("generation {id} is the primary one, which is in use: promote another one first")]
-    IsPrimary {
-        /// Its number.
-        id: GenerationId,
-    },
-    /// Another root key has this number.
-    #[error(
-        "generation {id} has another root key than in the keyring in use: it is the keyring of another broker"
-    )]
-    OtherKey {
-        /// The number.
-        id: GenerationId,
-    },
-    /// No generation number is left.
-    #[error("the keyring has run out of generation numbers")]
-    Exhausted,
-    /// No random bytes are available.
-    #[error(transparent)]
-    Random(#[from] RandomError),
-}
+pub use states::{GenerationId, GenerationState, GenerationSummary, KeyringError};
 
 /// All generations, with the keys derived from each.
 ///
 /// A keystore that is open uses it through one shared handle. Rotation replaces its generations while they are
 /// in use: whoever needs several keys of one generation takes that generation once.
-pub struct Keyring(RwLock<Arc<[Member]>>);
+pub struct Keyring(RwLock<Members>);
+
+/// The generations at one time.
+#[derive(Clone)]
+pub(crate) struct Members {
+    all: Arc<[Member]>,
+    /// The highest number that any generation of this keyring ever had: no number is used twice, for copies of a keyring
+    /// may still have the generation that was removed.
+    newest: GenerationId,
+}
+
+impl Deref for Members {
+    type Target = [Member];
+
+    fn deref(&self) -> &[Member] {
+        &self.all
+    }
+}
 
 /// A generation, and how it may be used.
 #[derive(Clone)]
@@ -122,19 +68,6 @@ pub(crate) struct Generation {
     challenge: ChallengeKey,
 }
 
-/// What is known about a generation, without its keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GenerationSummary {
-    /// Its number.
-    pub id: GenerationId,
-    /// Its use.
-    pub state: GenerationState,
-    /// When it was made.
-    pub created_at: UnixTime,
-    /// Since when it only opens, if it does and that is known.
-    pub retired_at: Option<UnixTime>,
-}
-
 impl Keyring {
     /// A new keyring with one primary generation.
     ///
@@ -142,27 +75,22 @@ impl Keyring {
     /// When the system provides no randomness.
     pub fn generate(now: UnixTime) -> Result<Self, RandomError> {
         let first = Member::new(GenerationState::Primary, Generation::new(1, now, RootKey(random()?)));
-        Ok(Self::of(vec![first]))
+        Ok(Self::of(vec![first], 1))
     }
 
-    pub(crate) fn from_members(members: Vec<Member>) -> Result<Self, KeyringError> {
-        for (index, Member { generation, .. }) in members.iter().enumerate() {
-            if members.iter().take(index).any(|other| other.generation.id == generation.id) {
-                return Err(KeyringError::Duplicate { id: generation.id });
-            }
-        }
-        let count = members.iter().filter(|member| member.state == GenerationState::Primary).count();
-        if count != 1 {
-            return Err(KeyringError::Primaries { count });
-        }
-        match out_of_order(&members) {
-            Some(id) => Err(KeyringError::OutOfOrder { id }),
-            None => Ok(Self::of(members)),
-        }
+    /// Of these members. `newest`: the highest number that ever was, if no member has it.
+    pub(crate) fn from_members(
+        members: Vec<Member>,
+        newest: Option<GenerationId>,
+    ) -> Result<Self, KeyringError> {
+        let summaries: Vec<_> = members.iter().map(Member::summary).collect();
+        states::check(&summaries)?;
+        Ok(Self::of(members, newest.unwrap_or_default()))
     }
 
-    fn of(members: Vec<Member>) -> Self {
-        Self(RwLock::new(members.into()))
+    fn of(members: Vec<Member>, newest: GenerationId) -> Self {
+        let newest = members.iter().map(|member| member.generation.id).fold(newest, GenerationId::max);
+        Self(RwLock::new(Members { all: members.into(), newest }))
     }
 
     /// This keyring with a new pending generation, which must be distributed to every broker before
@@ -171,14 +99,14 @@ impl Keyring {
     /// # Errors
     /// [`KeyringError::AlreadyPending`], or no randomness.
     pub fn with_pending(&self, now: UnixTime) -> Result<(Self, GenerationId), KeyringError> {
-        let mut members = self.members().to_vec();
+        let Members { all, newest } = self.members();
+        let mut members = all.to_vec();
         if let Some(pending) = members.iter().find(|member| member.state == GenerationState::Pending) {
             return Err(KeyringError::AlreadyPending { id: pending.generation.id });
         }
-        let last = members.iter().map(|member| member.generation.id).max().unwrap_or(0);
-        let id = last.checked_add(1).ok_or(KeyringError::Exhausted)?;
+        let id = newest.checked_add(1).ok_or(KeyringError::Exhausted)?;
         members.push(Member::new(GenerationState::Pending, Generation::new(id, now, RootKey(random()?))));
-        Ok((Self::of(members), id))
+        Ok((Self::of(members, id), id))
     }
 
     /// This keyring with the pending generation as the primary one, and the primary one retired.
@@ -186,7 +114,8 @@ impl Keyring {
     /// # Errors
     /// [`KeyringError::NothingPending`].
     pub fn with_promoted(&self, now: UnixTime) -> Result<(Self, GenerationId), KeyringError> {
-        let mut members = self.members().to_vec();
+        let Members { all, newest } = self.members();
+        let mut members = all.to_vec();
         let pending = members.iter().find(|member| member.state == GenerationState::Pending);
         let id = pending.map(|member| member.generation.id).ok_or(KeyringError::NothingPending)?;
         for member in &mut members {
@@ -198,7 +127,7 @@ impl Keyring {
                 GenerationState::Retired => {}
             }
         }
-        Ok((Self::of(members), id))
+        Ok((Self::of(members, newest), id))
     }
 
     /// This keyring without a generation, which is not the primary one.
@@ -212,7 +141,7 @@ impl Keyring {
             Some(GenerationState::Primary) => Err(KeyringError::IsPrimary { id }),
             Some(GenerationState::Pending | GenerationState::Retired) => {
                 let others = members.iter().filter(|member| member.generation.id != id);
-                Ok(Self::of(others.cloned().collect()))
+                Ok(Self::of(others.cloned().collect(), members.newest))
             }
         }
     }
@@ -240,7 +169,17 @@ impl Keyring {
     /// Whether both have the same generations, in the same states, with the same root keys. Compares keys in constant time.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        self.generations() == other.generations() && self.require_same_keys(other).is_ok()
+        self.is_like(other) && self.require_same_keys(other).is_ok()
+    }
+
+    /// Whether both have the same generations, in the same states. Keys are not compared.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.generations() == other.generations() && self.newest() == other.newest()
+    }
+
+    /// The highest number that any generation ever had.
+    pub(crate) fn newest(&self) -> GenerationId {
+        self.members().newest
     }
 
     /// Number, state and age of each generation.
@@ -275,23 +214,16 @@ impl Keyring {
         members.iter().find(|member| member.generation.id == id).map(|member| Arc::clone(&member.generation))
     }
 
-    pub(crate) fn members(&self) -> Arc<[Member]> {
-        // It cannot be half-written: only the whole list is replaced.
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    /// The same for a file: only if no generation that it has shows it.
+    pub(crate) fn written_newest(&self) -> Option<GenerationId> {
+        let Members { all, newest } = self.members();
+        Some(newest).filter(|newest| all.iter().all(|member| member.generation.id < *newest))
     }
-}
 
-/// The first generation whose state its number contradicts. Where the root keys are wrapped the states are not, and nobody but the
-/// rotation may choose which generation seals.
-fn out_of_order(members: &[Member]) -> Option<GenerationId> {
-    let primary = members.iter().find(|member| member.state == GenerationState::Primary)?.generation.id;
-    let newest = members.iter().map(|member| member.generation.id).max()?;
-    let is_in_order = |member: &&Member| match member.state {
-        GenerationState::Primary => true,
-        GenerationState::Retired => member.generation.id < primary,
-        GenerationState::Pending => member.generation.id > primary && member.generation.id == newest,
-    };
-    members.iter().find(|member| !is_in_order(member)).map(|member| member.generation.id)
+    pub(crate) fn members(&self) -> Members {
+        // It cannot be half-written: only the whole list is replaced.
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl fmt::Debug for Keyring {

@@ -192,7 +192,7 @@ impl Keystore {
     }
 }
 
-/// Checks that the keyring has every generation that a row needs, most of which are read only when they are used; logs an error if
+/// Checks that the keyring has every generation that a row needs, most of which are read only when they are used; logs a warning if
 /// rows show that it is from before a promotion.
 pub(crate) async fn require_generations(path: &Path, registry: &Registry) -> Result<(), OpenError> {
     let mut tx = registry.log().pools.read(Reader::Records, "keyring-status").await?;
@@ -200,11 +200,10 @@ pub(crate) async fn require_generations(path: &Path, registry: &Registry) -> Res
         Some(Outdated::Lacks(id)) => Err(OpenError::MissingGeneration { path: path.to_owned(), id }),
         Some(Outdated::NotPromoted(generation)) => {
             // A broker that was killed in the middle of the promotion leaves the same.
-            tracing::error!(
+            tracing::warn!(
                 event = "keystore.keyring_not_promoted",
                 generation,
-                "this generation was promoted, and is only pending in the keyring's file: put back the newest file, or run \
-                 `vouchsafe keyring promote` again; until then new rows are sealed under the old generation"
+                "this generation was promoted, and is only pending in the keyring: the broker completes the promotion when it starts"
             );
             Ok(())
         }

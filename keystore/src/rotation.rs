@@ -20,15 +20,15 @@ use tokio::sync::Mutex;
 use vouchsafe_protocol::UnixTime;
 
 use crate::blocking::blocking;
-use crate::db::{StoreError, empties_shortly};
-use crate::keyring::file::{KeyringFileError, Replacement};
-use crate::keyring::wrapped::{Form, KeyringFile};
+use crate::db::{Reader, StoreError, empties_shortly};
+use crate::keyring::file::KeyringFileError;
+use crate::keyring::locked::{KeyringFile, OpenKeyring, Replacement};
 use crate::keyring::{GenerationId, GenerationState, GenerationSummary, Keyring, KeyringError};
 use crate::log::NewestHeadError;
 use crate::registry::Registry;
 use crate::registry::change::Actor;
 
-pub use reseal::{RESEAL_MOST, Resealed};
+pub use reseal::{RESEAL_MOST, Resealed, UnreadableRow};
 pub use status::{GenerationUse, NEWEST_HEAD_FILE};
 pub(crate) use status::{Outdated, outdated, uses};
 
@@ -55,6 +55,18 @@ pub enum RotationError {
     Older {
         /// The generation.
         id: GenerationId,
+    },
+    /// Rows show that it was promoted, and the keyring's file cannot be changed.
+    #[error(
+        "generation {id} of the keyring was promoted, and is only pending in the keyring that this broker has: {reason}. Put the \
+         newest keyring in place; if there is none, promote it there with `vouchsafe keyring promote --file FILE`, and start \
+         the broker with that"
+    )]
+    NotPromoted {
+        /// The generation.
+        id: GenerationId,
+        /// Why the broker does not promote it itself.
+        reason: String,
     },
     /// Rows need the generation.
     #[error("generation {id} is still needed by {rows}: run `vouchsafe keyring reseal` first")]
@@ -114,11 +126,7 @@ impl Rotation {
         actor: Actor<'_>,
         file: &KeyringFile,
     ) -> Result<GenerationId, RotationError> {
-        let _turn = self.turn.lock().await;
-        let (keyring, form) = unchanged(registry.keyring(), file).await?;
-        let (next, id) = keyring.with_pending(actor.at)?;
-        install(registry, actor, next, &[Step { action: ADD, id }], Some((file, form))).await?;
-        Ok(id)
+        self.step(registry, actor, file, ADD, |keyring| Ok(keyring.with_pending(actor.at)?)).await
     }
 
     /// Makes the pending generation the primary one.
@@ -128,11 +136,7 @@ impl Rotation {
         actor: Actor<'_>,
         file: &KeyringFile,
     ) -> Result<GenerationId, RotationError> {
-        let _turn = self.turn.lock().await;
-        let (keyring, form) = unchanged(registry.keyring(), file).await?;
-        let (next, id) = keyring.with_promoted(actor.at)?;
-        install(registry, actor, next, &[Step { action: PROMOTE, id }], Some((file, form))).await?;
-        Ok(id)
+        self.step(registry, actor, file, PROMOTE, |keyring| Ok(keyring.with_promoted(actor.at)?)).await
     }
 
     /// Removes a generation that nothing needs any more. `lifetime`: of challenges, in seconds.
@@ -144,12 +148,52 @@ impl Rotation {
         id: GenerationId,
         lifetime: u64,
     ) -> Result<(), RotationError> {
+        let remove = |keyring: &Keyring| {
+            let next = keyring.without(id)?;
+            let retired = keyring.generations().into_iter().find(|found| found.id == id);
+            require_expired(id, retired.and_then(|found| found.retired_at), actor.at, lifetime)?;
+            Ok((next, id))
+        };
+        self.step(registry, actor, file, REMOVE, remove).await.map(|_| ())
+    }
+
+    /// Makes the pending generation the primary one if rows show that it was. `file`: `None` if it cannot be changed.
+    pub(crate) async fn complete_promotion(
+        &self,
+        registry: &Registry,
+        file: Option<&KeyringFile>,
+        at: UnixTime,
+    ) -> Result<Option<GenerationId>, RotationError> {
+        let mut tx = registry.log().pools.read(Reader::Records, "keyring-status").await?;
+        let found = outdated(&mut tx, registry.keyring()).await?;
+        tx.rollback().await?;
+        let Some(Outdated::NotPromoted(id)) = found else { return Ok(None) };
+        let not_promoted = |reason: String| RotationError::NotPromoted { id, reason };
+        let file = file.ok_or_else(|| not_promoted("the broker cannot change it".to_owned()))?;
+        match self.promote(registry, Actor::offline(START, at), file).await {
+            // These pass by themselves.
+            Err(RotationError::File(
+                error @ (KeyringFileError::Busy { .. } | KeyringFileError::Wrapper(_)),
+            )) => Err(error.into()),
+            Err(RotationError::File(error)) => Err(not_promoted(error.to_string())),
+            promoted => promoted.map(Some),
+        }
+    }
+
+    /// Takes one step: reads the file, which must have the keyring in use, and installs what `change` makes of it.
+    async fn step(
+        &self,
+        registry: &Registry,
+        actor: Actor<'_>,
+        file: &KeyringFile,
+        action: &'static str,
+        change: impl FnOnce(&Keyring) -> Result<(Keyring, GenerationId), RotationError>,
+    ) -> Result<GenerationId, RotationError> {
         let _turn = self.turn.lock().await;
-        let (keyring, form) = unchanged(registry.keyring(), file).await?;
-        let next = keyring.without(id)?;
-        let retired = keyring.generations().into_iter().find(|found| found.id == id);
-        require_expired(id, retired.and_then(|found| found.retired_at), actor.at, lifetime)?;
-        install(registry, actor, next, &[Step { action: REMOVE, id }], Some((file, form))).await
+        let open = unchanged(registry.keyring(), file).await?;
+        let (next, id) = change(&open.keyring)?;
+        install(registry, actor, next, &[Step { action, id }], Some(open)).await?;
+        Ok(id)
     }
 
     /// Takes a keyring that was changed elsewhere, such as on another broker of this keystore; returns whether it is another. It
@@ -170,19 +214,19 @@ impl Rotation {
 async fn take(registry: &Registry, new: Keyring, at: UnixTime) -> Result<bool, RotationError> {
     let current = registry.keyring();
     current.require_same_keys(&new)?;
-    require_later(&current.generations(), &new.generations())?;
+    require_later(current, &new)?;
     let steps = steps(&current.generations(), &new.generations());
     install(registry, Actor::offline(RELOAD, at), new, &steps, None).await?;
     Ok(!steps.is_empty())
 }
 
 /// A keyring from before a promotion or a removal would bring back the old generation.
-fn require_later(old: &[GenerationSummary], new: &[GenerationSummary]) -> Result<(), RotationError> {
-    let newest = old.iter().map(|one| one.id).max().unwrap_or_default();
-    for one in new {
+fn require_later(current: &Keyring, new: &Keyring) -> Result<(), RotationError> {
+    let (old, newest) = (current.generations(), current.newest());
+    for one in new.generations() {
         let was = old.iter().find(|other| other.id == one.id).map(|other| other.state);
         let is_back = match was {
-            None => one.id < newest,
+            None => one.id <= newest,
             Some(GenerationState::Retired) => one.state != GenerationState::Retired,
             Some(GenerationState::Primary) => one.state == GenerationState::Pending,
             Some(GenerationState::Pending) => false,
@@ -207,13 +251,13 @@ fn steps(old: &[GenerationSummary], new: &[GenerationSummary]) -> Vec<Step> {
     added.chain(promoted).chain(removed).collect()
 }
 
-/// The keyring in the file, which must be the one in use.
-async fn unchanged(current: &Keyring, file: &KeyringFile) -> Result<(Keyring, Form), RotationError> {
+/// The keyring's file, which must have the one in use.
+async fn unchanged(current: &Keyring, file: &KeyringFile) -> Result<OpenKeyring, RotationError> {
     let reading = file.clone();
-    let (stored, form) = blocking(move || reading.load()).await?;
-    current.require_same_keys(&stored)?;
-    if stored.generations() == current.generations() {
-        return Ok((stored, form));
+    let open = blocking(move || reading.open()).await?;
+    current.require_same_keys(&open.keyring)?;
+    if open.keyring.is_like(current) {
+        return Ok(open);
     }
     Err(RotationError::FileChanged { path: file.path().to_owned() })
 }
@@ -237,7 +281,7 @@ async fn install(
     actor: Actor<'_>,
     next: Keyring,
     steps: &[Step],
-    file: Option<(&KeyringFile, Form)>,
+    file: Option<OpenKeyring>,
 ) -> Result<(), RotationError> {
     // Before anything is changed: a step that is not permitted leaves no trace.
     let mut authorized = Vec::with_capacity(steps.len());
@@ -249,9 +293,10 @@ async fn install(
     }
     let next = Arc::new(next);
     let replacement = match file {
-        Some((file, form)) => {
-            let (file, next) = (file.clone(), Arc::clone(&next));
-            Some(blocking(move || file.prepare_replacement(&next, &form)).await?)
+        // The lock on the file goes with it, so that no other step begins if the caller does not wait for the end of this one.
+        Some(open) => {
+            let next = Arc::clone(&next);
+            Some(blocking(move || open.prepare(&next)).await?)
         }
         None => None,
     };
@@ -263,11 +308,16 @@ async fn install(
         }
         change.commit().await?;
     }
-    replacement.map(Replacement::put_in_place).transpose()?;
+    let replaced = replacement.map_or(Ok(()), Replacement::put_in_place);
+    if let Err(error) = replaced.as_ref()
+        && !matches!(error, KeyringFileError::NotDurable { .. })
+    {
+        return Ok(replaced?);
+    }
     registry.keyring().replace_with(&next);
     // Only now under the primary generation, which may be another one.
     registry.write_newest_head();
-    Ok(())
+    Ok(replaced?)
 }
 
 /// Checks that no row needs the generation, and sees to it that no file and no reader of an older state does.
@@ -302,3 +352,5 @@ const RESEAL: &str = "keyring.reseal";
 const REMOVE: &str = "keyring.remove";
 /// Recorded as the operator where the file was changed by hand.
 const RELOAD: &str = "reload";
+/// The same where a promotion is completed.
+const START: &str = "start";

@@ -43,6 +43,27 @@ pub fn with_roots(roots: RootCerts) -> ConfigBuilder<AgentScope> {
     direct().tls_config(tls)
 }
 
+/// What is wrong with the server's certificate, if that is why there is no connection.
+#[must_use]
+pub fn certificate_fault(error: &ureq::Error) -> Option<&rustls::CertificateError> {
+    let tls = match error {
+        ureq::Error::Io(error) => error.get_ref().and_then(|error| error.downcast_ref()),
+        ureq::Error::Rustls(error) => Some(error),
+        _ => None,
+    };
+    match tls {
+        Some(rustls::Error::InvalidCertificate(fault)) => Some(fault),
+        _ => None,
+    }
+}
+
+/// Whether a certificate has expired or is not valid yet, by this machine's clock.
+#[must_use]
+pub const fn is_validity_period(fault: &rustls::CertificateError) -> bool {
+    use rustls::CertificateError as E;
+    matches!(fault, E::Expired | E::ExpiredContext { .. } | E::NotValidYet | E::NotValidYetContext { .. })
+}
+
 /// `Retry-After` in seconds (RFC 9110 §10.2.3); the form with a date is ignored.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 pub use vouchsafe_keystore::keyring::GenerationState;
-pub use vouchsafe_keystore::rotation::Resealed;
+pub use vouchsafe_keystore::rotation::{Resealed, UnreadableRow};
 use vouchsafe_protocol::UnixTime;
 
 /// A generation of the keyring, never its key.

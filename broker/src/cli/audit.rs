@@ -16,6 +16,7 @@ use super::failure::Failure;
 use super::offline::Offline;
 use super::{backup, output, serve};
 use crate::broker::StartError;
+use crate::log;
 
 #[derive(Debug, Args)]
 pub(super) struct Audit {
@@ -57,6 +58,7 @@ impl Audit {
 impl Verify {
     fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let config = self.offline.load()?;
+        log::start(config.log);
         let checkpoints = self.checkpoints()?;
         let keyring = config.load_keyring().map_err(StartError::from)?;
         let database = self.database.unwrap_or_else(|| config.database());

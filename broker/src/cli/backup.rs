@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::offline::Offline;
 use super::{output, serve};
 use crate::broker::StartError;
-use crate::clock;
+use crate::{clock, log};
 
 /// Run this as the broker's user; the broker may be running. The copy is read again in full before it is called good.
 /// It holds every secret, sealed under the keyring, and not the keyring.
@@ -31,6 +31,7 @@ pub(super) struct Backup {
 impl Backup {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let config = self.offline.load()?;
+        log::start(config.log);
         let keyring = config.load_keyring().map_err(StartError::from)?;
         let copied =
             serve::runtime()?.block_on(back_up(&config.database(), &keyring, &self.recipients, &self.out))?;

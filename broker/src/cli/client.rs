@@ -182,24 +182,12 @@ fn answer(url: &str, mut response: ureq::http::Response<ureq::Body>) -> Result<V
 }
 
 fn unreachable(url: &str, error: &ureq::Error) -> Failure {
-    let advice = if is_validity_period(error) {
+    let advice = if http::certificate_fault(error).is_some_and(http::is_validity_period) {
         "The broker's certificate has to be renewed: put a new one in its place and send SIGHUP to the broker. Or this machine's clock is wrong."
     } else {
         "Is the broker running, and are the server and the CA of your operator file right?"
     };
     Failure::Unreachable { url: url.to_owned(), detail: error.to_string(), advice }
-}
-
-/// Whether the server's certificate has expired or is not valid yet, by this machine's clock.
-fn is_validity_period(error: &ureq::Error) -> bool {
-    use rustls::CertificateError as E;
-    let tls = match error {
-        ureq::Error::Io(error) => error.get_ref().and_then(|error| error.downcast_ref()),
-        ureq::Error::Rustls(error) => Some(error),
-        _ => None,
-    };
-    let Some(rustls::Error::InvalidCertificate(fault)) = tls else { return false };
-    matches!(fault, E::Expired | E::ExpiredContext { .. } | E::NotValidYet | E::NotValidYetContext { .. })
 }
 
 const TIMEOUT: Duration = Duration::from_secs(30);

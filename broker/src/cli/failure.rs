@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
+use vouchsafe_keystore::rotation::RotationError;
 use vouchsafe_protocol::ReasonCode;
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::text::{printable_json, printable_lines};
@@ -108,6 +109,8 @@ impl Failure {
             Self::Refused { .. } | Self::Contradiction(_) => 1,
             Self::Unreachable { .. } | Self::Answer { .. } => 3,
             Self::Start(StartError::Keyring(RootKeyringError::Kms(error))) if error.may_pass() => 3,
+            // Another command changes the keyring, or Cloud KMS went away in between.
+            Self::Start(StartError::Promotion(RotationError::File(_))) => 3,
             _ => 2,
         })
     }

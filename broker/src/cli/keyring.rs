@@ -1,21 +1,20 @@
 //! `vouchsafe keyring …`.
 
+mod file;
+mod reseal;
 mod wrap;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use vouchsafe_keystore::Keyring;
-use vouchsafe_keystore::keyring::KeyringError;
-use vouchsafe_keystore::keyring::file::{KeyringFileError, Replacement};
 
-use super::client::{Client, Connection};
+use self::file::Where;
+use super::client::Connection;
 use super::failure::Failure;
 use super::online::Online;
 use super::output;
-use crate::api::keyring::{ChangedGeneration, Generation, GenerationState, RemoveGeneration, Resealed};
+use crate::api::keyring::{ChangedGeneration, Generation, GenerationState, RemoveGeneration};
 use crate::clock;
 
 #[derive(Debug, Args)]
@@ -59,14 +58,6 @@ struct Remove {
     unneeded: bool,
 }
 
-#[derive(Debug, Args)]
-struct Where {
-    /// Change this file, and ask no broker: for a keyring that the broker cannot write, such as a credential. It takes the
-    /// file with SIGHUP or when it is started, and refuses one that lacks what its database needs.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["operator", "server", "ca", "token_file"])]
-    file: Option<PathBuf>,
-}
-
 impl KeyringCommand {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         match self.action {
@@ -75,21 +66,22 @@ impl KeyringCommand {
             Action::Status(connection) => {
                 output::show(json, connection.open()?.get("/v1/keyring", &())?, status)
             }
-            Action::Add(Online { connection, arguments: Where { file } }) => {
-                let answer = match file {
-                    Some(file) => in_file(&file, |keyring| keyring.with_pending(clock::now()))?,
+            Action::Add(Online { connection, arguments }) => {
+                let answer = match arguments.file()? {
+                    Some(file) => file.change(|keyring| keyring.with_pending(clock::now()))?,
                     None => connection.open()?.post("/v1/keyring/add", &json!({}))?,
                 };
                 output::show(json, answer, |ChangedGeneration { generation }| {
                     format!(
                         "Generation {generation} is pending. Back up the keyring's file, and put it in place on every broker of \
-                         this keystore; then: vouchsafe keyring promote"
+                         this keystore; if a key in Cloud KMS wraps it, keep a copy that is not wrapped too, as copies from \
+                         before lack this generation: vouchsafe keyring unwrap --out FILE. Then: vouchsafe keyring promote"
                     )
                 })
             }
-            Action::Promote(Online { connection, arguments: Where { file } }) => {
-                let answer = match file {
-                    Some(file) => in_file(&file, |keyring| keyring.with_promoted(clock::now()))?,
+            Action::Promote(Online { connection, arguments }) => {
+                let answer = match arguments.file()? {
+                    Some(file) => file.change(|keyring| keyring.with_promoted(clock::now()))?,
                     None => connection.open()?.post("/v1/keyring/promote", &json!({}))?,
                 };
                 output::show(json, answer, |ChangedGeneration { generation }| {
@@ -98,11 +90,9 @@ impl KeyringCommand {
                     )
                 })
             }
-            Action::Reseal(connection) => reseal(&connection.open()?, json),
-            Action::Remove(Online {
-                connection,
-                arguments: Remove { generation, at: Where { file }, unneeded },
-            }) => {
+            Action::Reseal(connection) => reseal::reseal(&connection.open()?, json),
+            Action::Remove(Online { connection, arguments: Remove { generation, at, unneeded } }) => {
+                let file = at.file()?;
                 if file.is_some() && !unneeded {
                     return Err(Failure::Usage(format!(
                         "without a broker nothing checks whether rows need generation {generation}, and a database whose rows need it \
@@ -110,7 +100,7 @@ impl KeyringCommand {
                     )));
                 }
                 let _answer = match file {
-                    Some(file) => in_file(&file, |keyring| Ok((keyring.without(generation)?, generation)))?,
+                    Some(file) => file.change(|keyring| Ok((keyring.without(generation)?, generation)))?,
                     None => {
                         connection.open()?.post("/v1/keyring/remove", &RemoveGeneration { generation })?
                     }
@@ -126,43 +116,12 @@ impl KeyringCommand {
     }
 }
 
-/// Changes a file that no broker writes.
-fn in_file(
-    file: &Path,
-    change: impl FnOnce(&Keyring) -> Result<(Keyring, u32), KeyringError>,
-) -> Result<Value, Failure> {
-    let failed = |error: KeyringFileError| Failure::Usage(error.to_string());
-    let keyring = Keyring::load(file).map_err(failed)?;
-    let (changed, generation) = change(&keyring).map_err(|error| Failure::file(file, error))?;
-    changed.prepare_replacement(file).and_then(Replacement::put_in_place).map_err(failed)?;
-    Ok(json!({ "generation": generation }))
-}
-
-/// Calls the broker until nothing remains; the broker works on a part at a time.
-fn reseal(client: &Client, json: bool) -> Result<ExitCode, Failure> {
-    let mut rows = 0_u64;
-    loop {
-        let answer = client.ask("/v1/keyring/reseal", &json!({}))?;
-        let done: Resealed = output::read_answer(answer)?;
-        rows = rows.saturating_add(done.rows);
-        let Resealed { generation, remaining, .. } = done;
-        if remaining == 0 {
-            let all = Resealed { rows, ..done };
-            let answer = serde_json::to_value(all).unwrap_or_default();
-            return output::show(json, answer, |_: Value| {
-                format!("Every row is under generation {generation}; resealed just now: {rows}.")
-            });
-        }
-        output::note(&format!("{rows} rows are resealed, {remaining} remain"));
-    }
-}
-
 fn status(all: Vec<Generation>) -> String {
     let row = |found: &Generation| {
         let rows: u64 = found.rows.values().sum();
         vec![
             found.generation.to_string(),
-            state(found.state).to_owned(),
+            found.state.name().to_owned(),
             clock::human(found.created_at),
             found.retired_at.map(clock::human).unwrap_or_default(),
             rows.to_string(),
@@ -179,12 +138,4 @@ fn status(all: Vec<Generation>) -> String {
         format!("\nGeneration {generation} is needed by {}.", rows.join(", "))
     });
     std::iter::once(table).chain(lines).collect()
-}
-
-const fn state(state: GenerationState) -> &'static str {
-    match state {
-        GenerationState::Pending => "pending",
-        GenerationState::Primary => "primary",
-        GenerationState::Retired => "retired",
-    }
 }

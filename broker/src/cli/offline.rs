@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use vouchsafe_keystore::keep_out;
 
 use super::failure::Failure;
 use super::trusted_file;
 use crate::BrokerConfig;
+use crate::broker::StartError;
 use crate::keyring_home::KeyringHome;
 
 #[derive(Debug, Args)]
@@ -28,5 +30,17 @@ impl Offline {
             config.keyring = Some(keyring.clone());
         }
         Ok(config)
+    }
+
+    /// Keeps a broker out until the result is dropped, if the keyring is the one that it would use, and not another file that
+    /// is given here.
+    pub(super) fn keep_broker_out(
+        &self,
+        config: &BrokerConfig,
+    ) -> Result<Option<impl Sized + use<>>, Failure> {
+        if config.keyring() != BrokerConfig::load(&self.config)?.keyring() {
+            return Ok(None);
+        }
+        Ok(Some(keep_out(&config.database()).map_err(StartError::from)?))
     }
 }

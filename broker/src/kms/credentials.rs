@@ -15,9 +15,10 @@ use serde_json::json;
 use ureq::Agent;
 use ureq::http::HeaderValue;
 use vouchsafe_protocol::UnixTime;
+use vouchsafe_protocol::text::printable;
 use vouchsafe_system::http;
 use vouchsafe_system::trusted_file::{self, Others, TrustedFileError};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::body;
 use super::problem::Problem;
@@ -92,13 +93,15 @@ fn from_metadata(server: &str, timeout: Duration) -> Result<Zeroizing<String>, P
     let url = format!("{server}/computeMetadata/v1/instance/service-accounts/default/token");
     let answer = agent.get(url).header(FLAVOR, "Google").call();
     // Away, perhaps because the network is not up yet.
-    let away = |error: ureq::Error| Problem::unreachable_by(&format!("metadata server {server}: {error}"));
-    let mut response = answer.map_err(away)?;
+    let away = |detail: &dyn std::fmt::Display| Problem::NoMetadata {
+        detail: printable(&format!("{server}: {detail}")),
+    };
+    let mut response = answer.map_err(|error| away(&error))?;
     let body = body::read(response.body_mut())?;
     match response.status().as_u16() {
         200 => {}
         429 | 500..=599 => {
-            return Err(Problem::unreachable_by(&format!("metadata server {server}: {}", response.status())));
+            return Err(away(&response.status()));
         }
         status => return Err(no_token(&format!("metadata server {server}: HTTP status {status}"))),
     }
@@ -136,8 +139,9 @@ impl ServiceAccountKey {
             return Err(malformed("it is of another type"));
         }
         let key = PrivatePkcs8KeyDer::from_pem_slice(file.private_key.0.as_bytes());
-        let key = key.map_err(|_| malformed("its private key is malformed"))?;
-        let key = RsaKeyPair::from_pkcs8(key.secret_pkcs8_der());
+        let mut der = key.map_err(|_| malformed("its private key is malformed"))?;
+        let key = RsaKeyPair::from_pkcs8(der.secret_pkcs8_der());
+        der.zeroize();
         let key = key.map_err(|_| malformed("its private key is no RSA key"))?;
         Ok(Self { email: file.client_email, key_id: file.private_key_id, key })
     }

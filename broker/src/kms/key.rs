@@ -37,15 +37,17 @@ impl FromStr for KmsKey {
     type Err = KmsKeyError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // It becomes part of a URL's path.
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
-        let is_name = |part: &&str| {
-            (1..=100).contains(&part.len()) && !part.starts_with('.') && part.bytes().all(is_plain)
+        // It becomes part of a URL's path. Old projects have names such as example.com:my-project.
+        let has = |part: &str, longest, others: &[u8]| {
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || others.contains(&byte);
+            (1..=longest).contains(&part.len()) && !part.starts_with('.') && part.bytes().all(is_plain)
         };
         let parts: Vec<_> = text.split('/').collect();
         match parts.as_slice() {
             ["projects", project, "locations", location, "keyRings", ring, "cryptoKeys", key]
-                if [project, location, ring, key].into_iter().all(is_name) =>
+                if has(project, 100, b"-.:")
+                    && has(location, 63, b"-")
+                    && [ring, key].into_iter().all(|name| has(name, 63, b"-_")) =>
             {
                 Ok(Self(text.to_owned()))
             }
@@ -80,6 +82,8 @@ mod tests {
             "/projects/p/locations/l/keyRings/r/cryptoKeys/k",
             "projects/p/locations/l/keyRings/r/cryptoKeys/k?alt=x",
             "projects/p/locations/l/keyRings/r/cryptoKeys/k%2f",
+            "projects/p/locations/l/keyRings/r/cryptoKeys/k:encrypt",
+            "projects/p/locations/l/keyRings/r.s/cryptoKeys/k",
             "projects/p/locations/l/keyrings/r/cryptoKeys/k",
         ] {
             let refused = text.parse::<KmsKey>().unwrap_err().to_string();

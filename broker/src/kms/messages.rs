@@ -149,6 +149,8 @@ pub fn refused(code: u16, body: &[u8]) -> Problem {
     let ErrorMember { status, message } =
         serde_json::from_slice(body).map_or_else(|_| ErrorMember::default(), |ErrorBody { error }| error);
     let message = printable(&message).chars().take(QUOTED).collect::<String>();
+    // A sentence follows.
+    let message = message.trim_end_matches(['.', ' ']).to_owned();
     let message = if message.is_empty() { "no reason given".to_owned() } else { message };
     match (code, status.as_str()) {
         (400, "FAILED_PRECONDITION") => Problem::NotUsable { message },

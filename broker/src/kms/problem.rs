@@ -1,6 +1,7 @@
 //! Why a call to the service failed, and the next step.
 
 use vouchsafe_protocol::text::printable;
+use vouchsafe_system::http;
 
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,6 +13,24 @@ pub enum Problem {
     )]
     Unreachable {
         /// Details of the error.
+        detail: String,
+    },
+    /// Its certificate is not one that the configured CAs have issued for it.
+    #[error(
+        "its certificate is not accepted: {detail}. Check `endpoint` and `ca` of [kms], and whether something on the way intercepts \
+         TLS"
+    )]
+    Certificate {
+        /// Details of the error.
+        detail: String,
+    },
+    /// The metadata server does not answer.
+    #[error(
+        "no access token: no answer from the metadata server {detail}. On Google Cloud, let the broker reach it (169.254.169.254, \
+         port 80); elsewhere, name the key file of a service account with `credentials` of [kms] (docs/operations.md)"
+    )]
+    NoMetadata {
+        /// Its URL, and details of the error.
         detail: String,
     },
     /// 429, or a failure of the service.
@@ -57,16 +76,18 @@ pub enum Problem {
     },
     /// The version of the key is disabled or destroyed.
     #[error(
-        "the key cannot be used: {message}. Enable its version, or restore one that is scheduled for destruction \
-         (`gcloud kms keys versions enable` or `restore`); if it is destroyed, put back a copy of the keyring that it did not wrap \
-         (docs/operations.md)"
+        "the key cannot be used: {message}. Enable its version (`gcloud kms keys versions enable`); one that is scheduled for \
+         destruction has to be restored first (`gcloud kms keys versions restore`). If it is destroyed, put back a copy of the \
+         keyring that it did not wrap (docs/operations.md)"
     )]
     NotUsable {
         /// Google's reason.
         message: String,
     },
     /// The service rejects the request itself.
-    #[error("the request is refused: {message}")]
+    #[error(
+        "the request is refused: {message}. Check that the key's purpose is symmetric encryption (ENCRYPT_DECRYPT)"
+    )]
     InvalidArgument {
         /// Google's reason.
         message: String,
@@ -83,7 +104,9 @@ pub enum Problem {
         message: String,
     },
     /// Another status.
-    #[error("HTTP status {status}: {message}")]
+    #[error(
+        "HTTP status {status}: {message}. Check `endpoint` of [kms], and whether its server is Cloud KMS"
+    )]
     Refused {
         /// The status.
         status: u16,
@@ -120,6 +143,10 @@ pub enum Problem {
 
 impl Problem {
     pub(super) fn unreachable(error: &ureq::Error) -> Self {
+        // One that is not valid yet passes, once the clock is set.
+        if http::certificate_fault(error).is_some_and(|fault| !http::is_validity_period(fault)) {
+            return Self::Certificate { detail: printable(&error.to_string()) };
+        }
         Self::unreachable_by(&error.to_string())
     }
 
@@ -131,6 +158,9 @@ impl Problem {
     /// Whether it is worth to try again.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Unavailable { .. } | Self::Checksum(_))
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::NoMetadata { .. } | Self::Unavailable { .. } | Self::Checksum(_)
+        )
     }
 }

@@ -3,6 +3,7 @@
 use vouchsafe_attestation::collateral::ItemError;
 use vouchsafe_keystore::StoreError;
 use vouchsafe_keystore::keyring::KeyringError;
+use vouchsafe_keystore::keyring::file::KeyringFileError;
 use vouchsafe_keystore::registry::RegisterError;
 use vouchsafe_keystore::registry::{DocumentError, ForgetError, OperatorError, ProposalError, SecretError};
 use vouchsafe_keystore::rotation::RotationError;
@@ -157,6 +158,8 @@ impl From<RotationError> for HttpProblem {
             | RotationError::Older { .. }
             | RotationError::Needed { .. }
             | RotationError::Outstanding { .. }
+            | RotationError::NotPromoted { .. }
+            | RotationError::File(KeyringFileError::Busy { .. })
             | RotationError::OlderState { .. } => ReasonCode::Conflict,
             RotationError::File(_) | RotationError::Newest(_) => ReasonCode::Unavailable,
         };

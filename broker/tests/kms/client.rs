@@ -20,7 +20,7 @@ use vouchsafe_keystore::Keyring;
 use vouchsafe_keystore::keyring::wrapped::{StoredKeyring, UnwrappedKeyError, WrappedKeyring};
 use vouchsafe_protocol::UnixTime;
 
-use crate::fake::{FakeKms, FakeMetadata, Fault, KEY, TOKEN};
+use crate::fake::{FakeKms, FakeMetadata, Fault, KEY, OTHER_KEY, TOKEN};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 
@@ -28,6 +28,14 @@ struct World {
     folder: TempDir,
     kms: FakeKms,
     metadata: FakeMetadata,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.no_complaints();
+        }
+    }
 }
 
 impl World {
@@ -100,7 +108,6 @@ fn a_keyring_is_wrapped_and_unwrapped() {
     let (path, keyring) = world.wrapped();
     let text = fs::read_to_string(&path).expect("read");
     assert!(world.open(&text).expect("opened").is_same(&keyring));
-    world.no_complaints();
     // Wrapped, unwrapped to see that it can be, and unwrapped.
     let each = ["encrypt", "encrypt", "decrypt", "decrypt", "decrypt", "decrypt"];
     assert_eq!(world.kms.state().calls, each);
@@ -134,10 +141,26 @@ fn t34_a_wrapped_root_key_is_bound_to_its_generation_and_key() {
         );
         assert!(error.to_string().contains("Put back the keyring's file from a backup"), "{error}");
     }
+    let mut promoted = document.clone();
+    promoted["generations"][0]["state"] = json!("retired");
+    promoted["generations"][1]["state"] = json!("primary");
+    let mut expired = document.clone();
+    expired["generations"][0]["retired_at"] = json!(NOW.0);
+    let mut fewer = document.clone();
+    fewer["generations"].as_array_mut().expect("generations").pop();
+    // Another key that could unwrap them.
+    let mut elsewhere = document.clone();
+    elsewhere["kms"] = json!(OTHER_KEY);
+    for edited in [promoted, expired, fewer, elsewhere] {
+        let error = world.open(&edited.to_string()).unwrap_err();
+        assert!(
+            matches!(&error, KmsError::Call { problem: Problem::NotWrappedHere { generation: 1, .. }, .. }),
+            "{error}"
+        );
+    }
     let mut other = document;
     other["kms"] = json!("projects/my-project");
     assert!(matches!(world.open(&other.to_string()), Err(KmsError::Key(_))));
-    world.no_complaints();
 }
 
 #[test]
@@ -147,6 +170,8 @@ fn answers_with_wrong_checksums_are_discarded() {
     for (member, value) in [
         ("plaintextCrc32c", json!("1")),
         ("plaintextCrc32c", json!("")),
+        ("plaintextCrc32c", Value::Null),
+        ("plaintext", Value::Null),
         ("plaintext", json!(STANDARD.encode([0; 32]))),
     ] {
         world.kms.set(Fault::Member(member, value));
@@ -156,6 +181,8 @@ fn answers_with_wrong_checksums_are_discarded() {
     }
     for (member, value, said) in [
         ("ciphertextCrc32c", json!("1"), "the checksum of the ciphertext is wrong"),
+        ("ciphertextCrc32c", Value::Null, "the checksum of the ciphertext is wrong"),
+        ("verifiedPlaintextCrc32c", Value::Null, "it did not verify the checksums of the request"),
         ("ciphertext", json!("AAAA"), "the checksum of the ciphertext is wrong"),
         ("verifiedPlaintextCrc32c", json!(false), "it did not verify the checksums of the request"),
         (
@@ -186,11 +213,10 @@ fn each_refusal_of_google_names_the_next_step() {
     let text = fs::read_to_string(world.wrapped().0).expect("read");
     let message = "Permission 'cloudkms.cryptoKeyVersions.useToDecrypt' denied on resource";
     for (code, status, next) in [
-        (401, "UNAUTHENTICATED", "Check the service account, its key, and the system's clock"),
         (403, "PERMISSION_DENIED", "the role roles/cloudkms.cryptoKeyEncrypterDecrypter on this key"),
         (404, "NOT_FOUND", "there is no such key"),
-        (400, "FAILED_PRECONDITION", "Enable its version, or restore one that is scheduled for destruction"),
-        (418, "", "HTTP status 418"),
+        (400, "FAILED_PRECONDITION", "one that is scheduled for destruction has to be restored first"),
+        (418, "", "Check `endpoint` of [kms]"),
     ] {
         world.kms.set(Fault::Error(code, status, message));
         let before = world.kms.state().calls.len();
@@ -200,6 +226,9 @@ fn each_refusal_of_google_names_the_next_step() {
         assert!(!error.may_pass(), "{said}");
         assert_eq!(world.kms.state().calls.len(), before + 1, "it is not asked again: {said}");
     }
+    world.kms.set(Fault::Error(400, "INVALID_ARGUMENT", "purpose"));
+    let said = world.wrap(&two_generations()).unwrap_err().to_string();
+    assert!(said.contains("purpose. Check that the key's purpose is symmetric encryption"), "{said}");
     world.kms.set(Fault::None);
     world.kms.state().versions.insert(1, None);
     let said = world.open(&text).unwrap_err().to_string();
@@ -215,7 +244,6 @@ fn a_rotated_key_still_unwraps() {
     let text = fs::read_to_string(world.wrapped().0).expect("read");
     world.kms.state().versions.insert(2, Some([2; 32]));
     world.open(&text).expect("opened");
-    world.no_complaints();
 }
 
 #[test]
@@ -238,6 +266,41 @@ fn what_passes_is_tried_again_and_not_for_ever() {
     assert!(matches!(problem(&error), Problem::Unreachable { .. }) && error.may_pass(), "{error}");
     assert!(error.to_string().contains("the broker needs the service only when it starts"), "{error}");
     assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_token_that_has_ended_and_a_value_that_was_damaged_are_sent_once_more() {
+    let world = World::new();
+    let text = fs::read_to_string(world.wrapped().0).expect("read");
+    let asked = || world.metadata.asked.lock().expect("a list").len();
+    let before = asked();
+    world.kms.set(Fault::Unauthenticated(1));
+    world.open(&text).expect("opened");
+    assert_eq!(asked(), before + 2, "another token");
+    world.kms.set(Fault::Unauthenticated(u32::MAX));
+    let error = world.open(&text).unwrap_err();
+    assert!(matches!(problem(&error), Problem::Unauthenticated { .. }) && !error.may_pass(), "{error}");
+    assert!(
+        error.to_string().contains("Check the service account, its key, and the system's clock"),
+        "{error}"
+    );
+    assert_eq!(asked(), before + 4, "and no third one");
+    world.kms.set(Fault::Damaged(1));
+    world.open(&text).expect("opened");
+    world.kms.set(Fault::Damaged(2));
+    let error = world.open(&text).unwrap_err();
+    assert!(matches!(problem(&error), Problem::NotWrappedHere { generation: 1, .. }), "{error}");
+}
+
+#[test]
+fn a_server_that_never_answers_is_not_waited_for() {
+    let world = World::new();
+    let text = fs::read_to_string(world.wrapped().0).expect("read");
+    world.kms.set(Fault::Silent);
+    let started = Instant::now();
+    let error = world.open(&text).unwrap_err();
+    assert!(matches!(problem(&error), Problem::Unreachable { .. }) && error.may_pass(), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }
 
 #[test]
@@ -272,9 +335,10 @@ fn t37_only_the_configured_ca_is_trusted() {
     let config = KmsConfig { ca: Some(other.ca(world.folder.path())), ..config };
     let error = CloudKms::new(&config).expect("a client").wrap(&two_generations(), &key()).unwrap_err();
     assert!(
-        matches!(problem(&error), Problem::Unreachable { detail } if detail.contains("certificate")),
+        matches!(problem(&error), Problem::Certificate { detail } if detail.contains("certificate")),
         "{error}"
     );
+    assert!(!error.may_pass() && error.to_string().contains("Check `endpoint` and `ca` of [kms]"), "{error}");
     assert_eq!(world.kms.state().calls, [""; 0]);
     let loose = world.kms.ca(world.folder.path());
     fs::set_permissions(&loose, Permissions::from_mode(0o666)).expect("set");
@@ -292,7 +356,8 @@ fn the_metadata_server_has_to_be_one_and_to_have_a_token() {
         ("200 OK", flavor, "{}", "the metadata server's answer has none"),
         ("200 OK", flavor, "{\"access_token\": \"a\\nb\"}", "a token that no header can have"),
         ("302 Found", "Metadata-Flavor: Google\r\nLocation: http://127.0.0.1:1/\r\n", "", "HTTP status 302"),
-        ("500 Error", flavor, "", "500 Internal Server Error"),
+        ("500 Error", flavor, "", "500 Internal Server Error. On Google Cloud, let the broker reach it"),
+        ("200 OK", flavor, &"x".repeat(70_000), "its answer has more than 64 KiB"),
     ] {
         let metadata = FakeMetadata::answering(status, headers, body);
         let config = KmsConfig { metadata: metadata.url(), ..world.config() };
@@ -363,7 +428,6 @@ fn the_key_of_a_service_account_signs_its_own_token() {
     write(&key_file().to_string(), 0o600);
     world.kms.state().is_token = Some(is_signed);
     client().expect("a client").wrap(&two_generations(), &key()).expect("wrapped");
-    world.no_complaints();
     assert_eq!(*world.metadata.asked.lock().expect("a list"), [""; 0]);
     assert!(!format!("{:?}", client()).contains("PRIVATE"));
 

@@ -21,6 +21,9 @@ use vouchsafe_broker::clock;
 use vouchsafe_broker::tls::SelfSigned;
 
 pub(crate) const KEY: &str = "projects/my-project/locations/europe-west4/keyRings/vouchsafe/cryptoKeys/root";
+/// Another key, with the same versions.
+pub(crate) const OTHER_KEY: &str =
+    "projects/my-project/locations/europe-west4/keyRings/vouchsafe/cryptoKeys/other";
 pub(crate) const TOKEN: &str = "ya29.token-of-the-fake";
 
 /// What is wrong with the service.
@@ -38,8 +41,14 @@ pub(crate) enum Fault {
     Large,
     /// This body, with status 200.
     Body(&'static str),
-    /// A member of the answer is replaced.
+    /// A member of the answer is replaced; left out for `null`.
     Member(&'static str, Value),
+    /// Every connection is accepted, and nothing is ever answered.
+    Silent,
+    /// The token is refused, so many times.
+    Unauthenticated(u32),
+    /// The checksum of the ciphertext is said not to match, so many times.
+    Damaged(u32),
 }
 
 /// The state that tests set and look at.
@@ -85,9 +94,12 @@ impl FakeKms {
         let serving = Arc::new(Mutex::new(true));
         let (shared, goes_on) = (Arc::clone(&state), Arc::clone(&serving));
         thread::spawn(move || {
+            let mut silent = Vec::new();
             for stream in listener.incoming().map_while(Result::ok) {
                 // A service that is away closes connections before it says anything.
-                if *goes_on.lock().expect("a flag") {
+                if shared.lock().expect("the state").fault == Fault::Silent {
+                    silent.push(stream);
+                } else if *goes_on.lock().expect("a flag") {
                     let connection = ServerConnection::new(Arc::clone(&config)).expect("TLS");
                     serve(StreamOwned::new(connection, stream), &shared, address);
                 }
@@ -186,10 +198,9 @@ struct Decrypt {
 
 impl State {
     fn answer(&mut self, request: &Request, address: SocketAddr) -> Vec<u8> {
-        let method = request
-            .line
-            .strip_prefix(&format!("POST /v1/{KEY}:"))
-            .and_then(|rest| rest.strip_suffix(" HTTP/1.1"));
+        let called = |key| request.line.strip_prefix("POST /v1/")?.strip_prefix(key)?.strip_prefix(':');
+        let method =
+            called(KEY).or_else(|| called(OTHER_KEY)).and_then(|rest| rest.strip_suffix(" HTTP/1.1"));
         let Some(method) = method.filter(|method| ["encrypt", "decrypt"].contains(method)).map(str::to_owned)
         else {
             self.complaints.push(request.line.clone());
@@ -207,13 +218,30 @@ impl State {
                 self.fault = Fault::Busy(times - 1);
                 return error(503, "UNAVAILABLE", "The service is currently unavailable.");
             }
+            Fault::Unauthenticated(times) if times > 0 => {
+                self.fault = Fault::Unauthenticated(times - 1);
+                return error(401, "UNAUTHENTICATED", "The token has expired.");
+            }
+            Fault::Damaged(times) if times > 0 => {
+                self.fault = Fault::Damaged(times - 1);
+                return error(
+                    400,
+                    "INVALID_ARGUMENT",
+                    "The checksum in field ciphertext_crc32c did not match.",
+                );
+            }
             Fault::Redirect => {
                 let to = format!("Location: https://{address}/v1/{KEY}:{method}\r\n");
                 return http("307 Temporary Redirect", &to, "");
             }
             Fault::Large => return http("200 OK", "", &format!("{{\"name\": \"{}\"}}", "x".repeat(70_000))),
             Fault::Body(body) => return http("200 OK", "", body),
-            Fault::None | Fault::Busy(_) | Fault::Member(..) => {}
+            Fault::None
+            | Fault::Busy(_)
+            | Fault::Member(..)
+            | Fault::Silent
+            | Fault::Unauthenticated(_)
+            | Fault::Damaged(_) => {}
         }
         let answer = if method == "encrypt" { self.encrypt(request) } else { self.decrypt(request) };
         let mut answer = match answer {
@@ -221,7 +249,10 @@ impl State {
             Err(refused) => return refused,
         };
         if let Fault::Member(name, value) = &self.fault {
-            answer[*name] = value.clone();
+            match value {
+                Value::Null => drop(answer.as_object_mut().and_then(|members| members.remove(*name))),
+                value => answer[*name] = value.clone(),
+            }
         }
         http("200 OK", "", &answer.to_string())
     }

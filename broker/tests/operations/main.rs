@@ -19,6 +19,8 @@ mod modes;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod promotion;
+#[cfg(test)]
 mod recover;
 #[cfg(test)]
 mod serve;

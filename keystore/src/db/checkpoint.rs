@@ -15,7 +15,7 @@ use super::sqlite::Connection;
 use super::writer::Writer;
 
 /// The emptying of the log, in a task that continues when its caller is cancelled.
-pub(crate) struct Emptying(JoinHandle<()>);
+pub(crate) struct Emptying(JoinHandle<bool>);
 
 impl Emptying {
     /// Starts the task. It needs the writer, so that a caller who has a transaction that writes is done with it first.
@@ -24,16 +24,16 @@ impl Emptying {
         Self(tokio::spawn(async move {
             // One task at a time, or each would keep writers waiting.
             let _turn = writer.emptying().await;
-            if !empties_shortly(&writer).await && !empties(&writer, Wait::Long).await {
-                empty_at_last(&writer).await;
-            }
+            empties_shortly(&writer).await
+                || attempt(&writer, Wait::Long).await == Attempt::Emptied
+                || empty_at_last(&writer).await
         }))
     }
 
     /// Waits until the log is empty; no longer than the attempts take after which a warning is logged. Returns whether it
     /// is.
     pub(crate) async fn wait(self) -> bool {
-        matches!(timeout(ANSWER_WAIT, self.0).await, Ok(Ok(())))
+        matches!(timeout(ANSWER_WAIT, self.0).await, Ok(Ok(true)))
     }
 }
 
@@ -41,26 +41,39 @@ impl Emptying {
 /// did within ten seconds.
 pub(crate) async fn empties_shortly(writer: &Writer) -> bool {
     for _ in 0..ATTEMPTS {
-        if empties(writer, Wait::Short).await {
-            return true;
+        match attempt(writer, Wait::Short).await {
+            Attempt::Emptied => return true,
+            Attempt::Closed => return false,
+            Attempt::Busy => sleep(PAUSE).await,
         }
-        sleep(PAUSE).await;
     }
     false
 }
 
-/// The same, however long a reader uses an older state.
-pub(crate) async fn empty_at_last(writer: &Writer) {
+/// The same, however long a reader uses an older state; returns whether it did before the database was closed.
+pub(crate) async fn empty_at_last(writer: &Writer) -> bool {
     loop {
         // Until then the log contains the destroyed data.
         tracing::warn!(event = "keystore.checkpoint_busy");
         for _ in 0..ATTEMPTS_TO_WARNING {
             sleep(LONG_PAUSE).await;
-            if empties(writer, Wait::Short).await {
-                return;
+            match attempt(writer, Wait::Short).await {
+                Attempt::Emptied => return true,
+                Attempt::Closed => return false,
+                Attempt::Busy => {}
             }
         }
     }
+}
+
+/// What became of one attempt.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    Emptied,
+    /// A reader uses an older state, or the database failed.
+    Busy,
+    /// The database is closed, and its log is as it was: it is emptied when the database is opened again.
+    Closed,
 }
 
 /// How long an attempt waits for readers, with the writer.
@@ -72,19 +85,19 @@ enum Wait {
     Long,
 }
 
-/// One attempt. There is nothing left to do either when the database has been closed.
-async fn empties(writer: &Writer, wait: Wait) -> bool {
-    match attempt(writer, wait).await {
-        Ok(emptied) => emptied,
-        Err(sqlx::Error::PoolClosed) => true,
+async fn attempt(writer: &Writer, wait: Wait) -> Attempt {
+    match truncated(writer, wait).await {
+        Ok(true) => Attempt::Emptied,
+        Ok(false) => Attempt::Busy,
+        Err(sqlx::Error::PoolClosed) => Attempt::Closed,
         Err(error) => {
             tracing::warn!(event = "keystore.checkpoint_failed", %error);
-            false
+            Attempt::Busy
         }
     }
 }
 
-async fn attempt(writer: &Writer, wait: Wait) -> Result<bool, sqlx::Error> {
+async fn truncated(writer: &Writer, wait: Wait) -> Result<bool, sqlx::Error> {
     let mut held = writer.acquire().await?;
     match wait {
         Wait::Short => truncate(&mut *writer.checkpoints(&held).await?).await,

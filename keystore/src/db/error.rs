@@ -75,6 +75,6 @@ pub enum StoreError {
 }
 
 /// The next step when the database is damaged.
-const RESTORE: &str = "; restore it from a backup: docs/operations.md";
+pub(crate) const RESTORE: &str = "; restore it from a backup: docs/operations.md";
 /// The next step when the keyring lacks what the database needs.
 pub(crate) const RESTORE_KEYRING: &str = "; put back the keyring file that has it: docs/operations.md";

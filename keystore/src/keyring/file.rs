@@ -13,93 +13,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use vouchsafe_protocol::UnixTime;
 use zeroize::Zeroizing;
 
-use super::wrapped::{StoredKeyring, WrapperError};
-use super::{Generation, GenerationId, GenerationState, Keyring, KeyringError, Member, RootKey};
-use crate::primitives::{RandomError, random};
-
-/// Why a keyring's file could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyringFileError {
-    /// The system's error.
-    #[error(
-        "keyring {}: {source}{}",
-        path.display(),
-        if source.kind() == io::ErrorKind::NotFound { ABSENT } else { "" }
-    )]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The error of the operating system.
-        source: io::Error,
-    },
-    /// The file already exists.
-    #[error("keyring {} exists already and is not overwritten", path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A folder, a device or a symbolic link.
-    #[error("keyring {} is not a regular file", path.display())]
-    NotAFile {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Others can read or write it.
-    #[error("keyring {} has mode {mode:03o}: others may read it; chmod 600 it, and rotate the keyring if they could", path.display())]
-    Mode {
-        /// The file.
-        path: PathBuf,
-        /// Its mode.
-        mode: u32,
-    },
-    /// It belongs to another user.
-    #[error("keyring {} belongs to user {uid}: run this as that user, such as with `runuser -u USER -- vouchsafe …`", path.display())]
-    Owner {
-        /// The file.
-        path: PathBuf,
-        /// Its owner.
-        uid: u32,
-    },
-    /// Larger than any keyring, or one that would be.
-    #[error(
-        "keyring {} has {size} bytes, which is more than {MAX_FILE}: remove generations that nothing needs \
-         (`vouchsafe keyring status`)",
-        path.display()
-    )]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        size: u64,
-    },
-    /// Not JSON of the expected form. Only the position is reported, since the text is secret.
-    #[error("keyring {} is malformed at line {line}, column {column}", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// The path.
-        line: usize,
-        /// The path.
-        column: usize,
-    },
-    /// Its root keys are wrapped, where they are needed.
-    #[error("keyring {} is wrapped by {kms}: unwrap it first, with `vouchsafe keyring unwrap`", path.display())]
-    Wrapped {
-        /// The file.
-        path: PathBuf,
-        /// The key that wraps them.
-        kms: String,
-    },
-    /// Its root keys could not be wrapped or unwrapped.
-    #[error(transparent)]
-    Wrapper(#[from] WrapperError),
-    /// Well-formed, but no keyring.
-    #[error(transparent)]
-    Keyring(#[from] KeyringError),
-    /// No randomness for a temporary name.
-    #[error(transparent)]
-    Random(#[from] RandomError),
-}
+pub use super::file_error::KeyringFileError;
+use super::file_error::{MAX_FILE, io_error};
+use super::wrapped::StoredKeyring;
+use super::{Generation, GenerationId, GenerationState, Keyring, Member, RootKey};
+use crate::primitives::random;
 
 impl StoredKeyring {
     /// Reads a private file.
@@ -107,14 +25,7 @@ impl StoredKeyring {
     /// # Errors
     /// [`KeyringFileError`] says what to do about it.
     pub fn load(path: &Path) -> Result<Self, KeyringFileError> {
-        let io = |source| io_error(path, source);
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed())
-            .open(path)
-            .map_err(io)?;
-        check_private(path, &file)?;
-        Self::read(path, &file)
+        Self::read(path, &open_private(path)?)
     }
 
     /// Reads a file that the caller has opened and found private, such as a credential of the service manager.
@@ -149,7 +60,7 @@ impl StoredKeyring {
         }
         let document: Document = serde_json::from_slice(text).map_err(malformed)?;
         let members = document.generations.into_iter().map(Entry::into_member).collect();
-        Ok(Self::Plain(Keyring::from_members(members)?))
+        Ok(Self::Plain(Keyring::from_members(members, document.newest)?))
     }
 }
 
@@ -174,15 +85,6 @@ impl Keyring {
     pub fn create(&self, path: &Path) -> Result<(), KeyringFileError> {
         create(path, &Document::of(self))
     }
-
-    /// Writes what shall replace the file, durably, beside it: whatever can fail for want of space or of permissions has
-    /// failed by then. Only one process at a time may do so.
-    ///
-    /// # Errors
-    /// Those of the operating system.
-    pub fn prepare_replacement(&self, path: &Path) -> Result<Replacement, KeyringFileError> {
-        prepare_replacement(path, &Document::of(self))
-    }
 }
 
 /// Writes a new file; never overwrites one.
@@ -192,31 +94,20 @@ pub(super) fn create(path: &Path, document: &impl Serialize) -> Result<(), Keyri
     // A hard link, unlike a rename, fails if the name exists.
     let linked = fs::hard_link(&temporary, path);
     fs::remove_file(&temporary).map_err(|source| io_error(&temporary, source))?;
-    linked.map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => KeyringFileError::Exists { path: path.to_owned() },
-        _ => io_error(path, source),
-    })?;
-    sync_folder(path)
-}
-
-/// Writes what shall replace the file beside it.
-pub(super) fn prepare_replacement(
-    path: &Path,
-    document: &impl Serialize,
-) -> Result<Replacement, KeyringFileError> {
-    // A fixed name: what a killed process left there is gone after the next change.
-    let temporary = beside(path, "new");
-    match fs::remove_file(&temporary) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            return Err(io_error(&temporary, source));
+    let exists = || KeyringFileError::Exists { path: path.to_owned() };
+    match linked.as_ref().map_err(io::Error::kind) {
+        Ok(()) => {}
+        Err(io::ErrorKind::AlreadyExists) => return Err(exists()),
+        // File systems without hard links, such as on a USB stick: a crash in between leaves a part of the file.
+        Err(io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported) => {
+            write(path, document).map_err(|error| if error.is_existing() { exists() } else { error })?;
         }
-        _ => {}
+        Err(_) => linked.map_err(|source| io_error(path, source))?,
     }
-    write(&temporary, document)?;
-    Ok(Replacement { path: path.to_owned(), temporary: Some(temporary) })
+    sync_folder(path).map_err(|source| io_error(path, source))
 }
 
-fn write(path: &Path, document: &impl Serialize) -> Result<(), KeyringFileError> {
+pub(super) fn write(path: &Path, document: &impl Serialize) -> Result<(), KeyringFileError> {
     let io = |source| io_error(path, source);
     let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE));
     serde_json::to_writer_pretty(&mut *text, document).map_err(|error| io(error.into()))?;
@@ -234,47 +125,29 @@ fn write(path: &Path, document: &impl Serialize) -> Result<(), KeyringFileError>
     written.map_err(io)
 }
 
-/// A keyring that is written and not in place yet. Dropping it removes what was written.
-#[derive(Debug)]
-pub struct Replacement {
-    path: PathBuf,
-    temporary: Option<PathBuf>,
-}
-
-impl Replacement {
-    /// Replaces the file, atomically and durably.
-    ///
-    /// # Errors
-    /// Those of the operating system.
-    pub fn put_in_place(mut self) -> Result<(), KeyringFileError> {
-        if let Some(temporary) = &self.temporary {
-            fs::rename(temporary, &self.path).map_err(|source| io_error(&self.path, source))?;
-            self.temporary = None;
-        }
-        sync_folder(&self.path)
-    }
-}
-
-impl Drop for Replacement {
-    fn drop(&mut self) {
-        if let Some(temporary) = &self.temporary {
-            discard(temporary);
-        }
-    }
-}
-
 /// The file's path with `.end` appended to its name.
-fn beside(path: &Path, end: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{end}"));
     path.with_file_name(name)
 }
 
 /// Removes a temporary file with key material.
-fn discard(temporary: &Path) {
+pub(super) fn discard(temporary: &Path) {
     if let Err(error) = fs::remove_file(temporary) {
         tracing::warn!(event = "keyring.leftover", path = %temporary.display(), %error);
     }
+}
+
+/// Opens a file that has to be private.
+pub(super) fn open_private(path: &Path) -> Result<File, KeyringFileError> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed())
+        .open(path)
+        .map_err(|source| io_error(path, source))?;
+    check_private(path, &file)?;
+    Ok(file)
 }
 
 fn check_private(path: &Path, file: &File) -> Result<(), KeyringFileError> {
@@ -301,18 +174,9 @@ const fn forbidden(owner: u32, user: u32) -> u32 {
     if owner == 0 && user != 0 { 0o037 } else { 0o077 }
 }
 
-fn sync_folder(path: &Path) -> Result<(), KeyringFileError> {
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| io_error(folder, source))
-}
-
-fn io_error(path: &Path, source: io::Error) -> KeyringFileError {
-    let path = path.to_owned();
-    // open(2) with O_NOFOLLOW returns ELOOP for a symbolic link.
-    if source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
-        return KeyringFileError::NotAFile { path };
-    }
-    KeyringFileError::Io { path, source }
+    File::open(folder).and_then(|folder| folder.sync_all())
 }
 
 /// What files of all versions have.
@@ -323,14 +187,22 @@ struct Any {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document {
+pub(super) struct Document {
     version: Number<1>,
+    /// The highest number that any generation ever had, if none of these has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    newest: Option<GenerationId>,
     generations: Vec<Entry>,
 }
 
 impl Document {
-    fn of(keyring: &Keyring) -> Self {
-        Self { version: Number, generations: keyring.members().iter().map(Entry::of_member).collect() }
+    pub(super) fn of(keyring: &Keyring) -> Self {
+        let newest = keyring.written_newest();
+        Self {
+            version: Number,
+            newest,
+            generations: keyring.members().iter().map(Entry::of_member).collect(),
+        }
     }
 }
 
@@ -402,11 +274,7 @@ impl<'de> Deserialize<'de> for KeyText {
     }
 }
 
-const MAX_FILE: usize = 64 * 1024;
 const WRAPPED_VERSION: u32 = 2;
-const ABSENT: &str = "; if this broker existed before, put back the keyring from its backup, without which the database \
-                      cannot be read (docs/operations.md); `vouchsafe init` creates a keyring with a new broker";
-
 #[cfg(test)]
 mod tests {
     use super::forbidden;

@@ -2,6 +2,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use super::file::KeyringFileError;
+use super::locked::LockedFile;
 use super::wrapped::WrappedKeyring;
 use super::*;
 
@@ -22,7 +23,7 @@ fn a_keyring_survives_its_file() {
     let (keyring, id) = keyring.with_pending(NOW).unwrap();
     assert_eq!(id, 2);
     let (keyring, _) = keyring.with_promoted(NOW.plus(5)).unwrap();
-    keyring.prepare_replacement(&path).unwrap().put_in_place().unwrap();
+    LockedFile::lock(&path).unwrap().prepare(&keyring).unwrap().put_in_place().unwrap();
     let loaded = Keyring::load(&path).unwrap();
     assert_eq!(loaded.generations(), keyring.generations());
     let retired: Vec<_> = loaded.generations().iter().map(|found| found.retired_at).collect();
@@ -89,7 +90,7 @@ fn what_could_not_be_read_again_is_not_written() {
     let (folder, path, keyring) = saved();
     let before = fs::read(&path).unwrap();
     let wrapped = WrappedKeyring::new(&keyring, "k", |_| Ok::<_, KeyringError>(vec![0; 60_000])).unwrap();
-    let refused = wrapped.prepare_replacement(&path).unwrap_err();
+    let refused = LockedFile::lock(&path).unwrap().prepare_wrapped(&wrapped).unwrap_err();
     assert!(matches!(refused, KeyringFileError::TooLarge { size: 80_000.., .. }), "{refused}");
     assert_eq!(fs::read(&path).unwrap(), before);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -98,12 +99,12 @@ fn what_could_not_be_read_again_is_not_written() {
 #[test]
 fn a_keyring_has_one_primary_and_no_number_twice() {
     let make = |id, state| Member::new(state, Generation::new(id, NOW, RootKey(Zeroizing::new([7; 32]))));
-    let none = Keyring::from_members(vec![make(1, GenerationState::Retired)]);
+    let none = Keyring::from_members(vec![make(1, GenerationState::Retired)], None);
     assert_eq!(none.unwrap_err(), KeyringError::Primaries { count: 0 });
     let two = vec![make(1, GenerationState::Primary), make(2, GenerationState::Primary)];
-    assert_eq!(Keyring::from_members(two).unwrap_err(), KeyringError::Primaries { count: 2 });
+    assert_eq!(Keyring::from_members(two, None).unwrap_err(), KeyringError::Primaries { count: 2 });
     let twice = vec![make(1, GenerationState::Primary), make(1, GenerationState::Retired)];
-    assert_eq!(Keyring::from_members(twice).unwrap_err(), KeyringError::Duplicate { id: 1 });
+    assert_eq!(Keyring::from_members(twice, None).unwrap_err(), KeyringError::Duplicate { id: 1 });
 }
 
 #[test]
@@ -111,7 +112,8 @@ fn t34_states_that_no_rotation_leads_to_are_refused() {
     use GenerationState::{Pending, Primary, Retired};
     let make = |id, state| Member::new(state, Generation::new(id, NOW, RootKey(Zeroizing::new([7; 32]))));
     let of = |states: [(GenerationId, GenerationState); 3]| {
-        Keyring::from_members(states.into_iter().map(|(id, state)| make(id, state)).collect()).map(|_| ())
+        Keyring::from_members(states.into_iter().map(|(id, state)| make(id, state)).collect(), None)
+            .map(|_| ())
     };
     assert_eq!(of([(1, Retired), (2, Primary), (3, Pending)]), Ok(()));
     for (states, id) in [
@@ -137,6 +139,16 @@ fn rotation_goes_by_way_of_pending() {
     assert_eq!(third.generations()[0].state, GenerationState::Retired);
     assert_eq!(third.without(2).map(|_| ()), Err(KeyringError::IsPrimary { id: 2 }));
     assert_eq!(third.without(9).map(|_| ()), Err(KeyringError::NotThere { id: 9 }));
+    // No number is used twice, also after its file.
+    let (pending, _) = third.with_pending(NOW).unwrap();
+    let removed = pending.without(3).unwrap();
+    assert!(!removed.is_same(&third));
+    let (_folder, path, _) = saved();
+    LockedFile::lock(&path).unwrap().prepare(&removed).unwrap().put_in_place().unwrap();
+    let loaded = Keyring::load(&path).unwrap();
+    assert!(loaded.is_same(&removed));
+    assert_eq!(loaded.with_pending(NOW).unwrap().1, 4);
+    assert!(fs::read_to_string(&path).unwrap().contains("\"newest\": 3"));
     let last = third.without(1).unwrap();
     assert!(last.get(1).is_none());
     // Numbers are not given twice as long as the newest generation is there.
@@ -191,29 +203,30 @@ fn t34_debug_of_keys_is_redacted() {
         "RootKey([REDACTED]) SealingKey([REDACTED]) IdentitySealingKey([REDACTED]) RowMacKey([REDACTED])"
     );
     assert!(
-        !format!("{:?}", Keyring::of(vec![Member::new(GenerationState::Primary, generation)]))
+        !format!("{:?}", Keyring::of(vec![Member::new(GenerationState::Primary, generation)], 1))
             .contains("119")
     );
 }
 
 #[test]
 fn t34_a_replacement_that_fails_leaves_no_keys_behind() {
-    let (folder, _, keyring) = saved();
-    let taken = folder.path().join("taken");
-    fs::create_dir(&taken).unwrap();
-    let replaced = keyring.prepare_replacement(&taken).unwrap().put_in_place();
-    assert!(matches!(replaced, Err(KeyringFileError::Io { .. })));
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "the keyring and the folder");
+    let (folder, path, keyring) = saved();
+    let replacement = LockedFile::lock(&path).unwrap().prepare(&keyring).unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert!(matches!(replacement.put_in_place(), Err(KeyringFileError::Io { .. })));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the folder");
 }
 
 #[test]
 fn t34_what_a_killed_process_left_is_gone_after_the_next_change() {
     let (folder, path, keyring) = saved();
-    std::mem::forget(keyring.prepare_replacement(&path).unwrap());
+    let left = || fs::write(folder.path().join("root.json.new"), "keys").unwrap();
+    left();
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
-    drop(keyring.prepare_replacement(&path).unwrap());
+    drop(LockedFile::lock(&path).unwrap().prepare(&keyring).unwrap());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "one that is not put in place is removed");
-    std::mem::forget(keyring.prepare_replacement(&path).unwrap());
-    keyring.prepare_replacement(&path).unwrap().put_in_place().unwrap();
+    left();
+    LockedFile::lock(&path).unwrap().prepare(&keyring).unwrap().put_in_place().unwrap();
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }

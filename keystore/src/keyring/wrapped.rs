@@ -2,21 +2,25 @@
 //! secret, and is worth nothing without that key.
 //!
 //! Each root key is wrapped by itself, with associated data that bind it to its place: the wrapping key's name, the generation's
-//! number and the time of its creation. The states of generations are not bound; they have to be such as a rotation leads to
-//! ([`KeyringError::OutOfOrder`]), and the file is kept as private as one with root keys.
+//! number, the time of its creation, and the list of all generations with their states. So a file is unwrapped as it was
+//! written or not at all; an older one as a whole is told by rows of the database that need a newer generation.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::fmt;
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::hashing::Preimage;
+use vouchsafe_protocol::{Digest32, UnixTime};
 use zeroize::Zeroizing;
 
-use super::file::{self, KeyringFileError, Number, Replacement};
-use super::{Generation, GenerationId, GenerationState, Keyring, KeyringError, Member, RootKey};
+use super::file::{self, Number};
+use super::file_error::KeyringFileError;
+pub use super::file_error::WrapperError;
+use super::{
+    Generation, GenerationId, GenerationState, GenerationSummary, Keyring, KeyringError, Member, RootKey,
+};
 
 /// What a file has: root keys, or wrapped ones.
 #[derive(Debug)]
@@ -34,6 +38,9 @@ pub struct WrappedKeyring {
     version: Number<2>,
     #[serde(deserialize_with = "name")]
     kms: String,
+    /// The highest number that any generation ever had, if none of these has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    newest: Option<GenerationId>,
     generations: Vec<Entry>,
 }
 
@@ -53,7 +60,6 @@ struct Entry {
 struct WrappedKey(Vec<u8>);
 
 /// One root key that is to be wrapped or unwrapped.
-#[derive(Debug)]
 pub struct Wrapping<'a, K: ?Sized> {
     /// Number of the generation.
     pub generation: GenerationId,
@@ -61,6 +67,12 @@ pub struct Wrapping<'a, K: ?Sized> {
     pub key: &'a K,
     /// What is authenticated with it.
     pub associated_data: Vec<u8>,
+}
+
+impl<K: ?Sized> fmt::Debug for Wrapping<'_, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wrapping").field("generation", &self.generation).finish_non_exhaustive()
+    }
 }
 
 /// Why root keys that were unwrapped are not a keyring.
@@ -87,21 +99,32 @@ impl WrappedKeyring {
         kms: &str,
         mut wrap: impl FnMut(Wrapping<'_, [u8; 32]>) -> Result<Vec<u8>, E>,
     ) -> Result<Self, E> {
+        let newest = keyring.written_newest();
+        let list = list(kms, newest, &keyring.generations());
         let entry = |member: &Member| {
             let &Member { state, retired_at, ref generation } = member;
             let &Generation { id, created_at, ref root, .. } = &**generation;
-            let associated_data = associated_data(kms, id, created_at);
+            let associated_data = associated_data(kms, id, created_at, list);
             let wrapped = WrappedKey(wrap(Wrapping { generation: id, key: &root.0, associated_data })?);
             Ok(Entry { id, state, created_at, retired_at, wrapped })
         };
         let generations = keyring.members().iter().map(entry).collect::<Result<_, E>>()?;
-        Ok(Self { version: Number, kms: kms.to_owned(), generations })
+        Ok(Self { version: Number, kms: kms.to_owned(), newest, generations })
     }
 
     /// The name of the key that wraps the root keys.
     #[must_use]
     pub fn kms(&self) -> &str {
         &self.kms
+    }
+
+    /// A digest of all of it: that of a file that says the same is the same.
+    #[must_use]
+    pub fn digest(&self) -> Digest32 {
+        let summaries: Vec<_> = self.generations.iter().map(Entry::summary).collect();
+        let start = Preimage::new(FILE_LABEL).field(&list(&self.kms, self.newest, &summaries).0);
+        let all = self.generations.iter().fold(start, |all, entry| all.field(&entry.wrapped.0));
+        Digest32::of(all.as_bytes())
     }
 
     /// Unwraps every root key by `unwrap`.
@@ -112,9 +135,11 @@ impl WrappedKeyring {
         &self,
         mut unwrap: impl FnMut(Wrapping<'_, [u8]>) -> Result<Zeroizing<Vec<u8>>, E>,
     ) -> Result<Keyring, E> {
+        let summaries: Vec<_> = self.generations.iter().map(Entry::summary).collect();
+        let list = list(&self.kms, self.newest, &summaries);
         let member = |entry: &Entry| {
             let &Entry { id, state, created_at, retired_at, ref wrapped } = entry;
-            let associated_data = associated_data(&self.kms, id, created_at);
+            let associated_data = associated_data(&self.kms, id, created_at, list);
             let key = unwrap(Wrapping { generation: id, key: &wrapped.0, associated_data })?;
             let root = <[u8; 32]>::try_from(key.as_slice()).map(Zeroizing::new);
             let root = root.map_err(|_| UnwrappedKeyError::Length { id })?;
@@ -122,7 +147,7 @@ impl WrappedKeyring {
             Ok(Member { state, retired_at, generation })
         };
         let members = self.generations.iter().map(member).collect::<Result<_, E>>()?;
-        Ok(Keyring::from_members(members).map_err(UnwrappedKeyError::from)?)
+        Ok(Keyring::from_members(members, self.newest).map_err(UnwrappedKeyError::from)?)
     }
 
     /// As [`Keyring::create`].
@@ -132,13 +157,12 @@ impl WrappedKeyring {
     pub fn create(&self, path: &Path) -> Result<(), KeyringFileError> {
         file::create(path, self)
     }
+}
 
-    /// As [`Keyring::prepare_replacement`].
-    ///
-    /// # Errors
-    /// Those of the operating system.
-    pub fn prepare_replacement(&self, path: &Path) -> Result<Replacement, KeyringFileError> {
-        file::prepare_replacement(path, self)
+impl Entry {
+    const fn summary(&self) -> GenerationSummary {
+        let &Self { id, state, created_at, retired_at, .. } = self;
+        GenerationSummary { id, state, created_at, retired_at }
     }
 }
 
@@ -157,77 +181,6 @@ pub trait Wrapper: Send + Sync {
     fn open(&self, wrapped: &WrappedKeyring) -> Result<Keyring, WrapperError>;
 }
 
-/// The error of a [`Wrapper`].
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct WrapperError(pub Box<dyn std::error::Error + Send + Sync>);
-
-/// The file of a keyring that is in use, and what wraps its root keys, if they are.
-#[derive(Clone)]
-pub struct KeyringFile {
-    path: PathBuf,
-    wrapper: Option<Arc<dyn Wrapper>>,
-}
-
-/// How a file has its root keys.
-#[derive(Clone, Debug)]
-pub(crate) enum Form {
-    Plain,
-    /// Wrapped by the key of this name.
-    Wrapped(String),
-}
-
-impl KeyringFile {
-    /// The file at `path`, whose root keys are not wrapped.
-    #[must_use]
-    pub const fn plain(path: PathBuf) -> Self {
-        Self { path, wrapper: None }
-    }
-
-    /// The file at `path`, whose root keys may be wrapped.
-    #[must_use]
-    pub fn new(path: PathBuf, wrapper: Arc<dyn Wrapper>) -> Self {
-        Self { path, wrapper: Some(wrapper) }
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Reads it. Blocks.
-    pub(crate) fn load(&self) -> Result<(Keyring, Form), KeyringFileError> {
-        match StoredKeyring::load(&self.path)? {
-            StoredKeyring::Plain(keyring) => Ok((keyring, Form::Plain)),
-            StoredKeyring::Wrapped(wrapped) => {
-                Ok((self.wrapper(&wrapped.kms)?.open(&wrapped)?, Form::Wrapped(wrapped.kms)))
-            }
-        }
-    }
-
-    fn wrapper(&self, kms: &str) -> Result<&dyn Wrapper, KeyringFileError> {
-        let wrapped = || KeyringFileError::Wrapped { path: self.path.clone(), kms: kms.to_owned() };
-        self.wrapper.as_deref().ok_or_else(wrapped)
-    }
-
-    /// Writes what shall replace it, in the same form. Blocks.
-    pub(crate) fn prepare_replacement(
-        &self,
-        next: &Keyring,
-        form: &Form,
-    ) -> Result<Replacement, KeyringFileError> {
-        match form {
-            Form::Plain => next.prepare_replacement(&self.path),
-            Form::Wrapped(kms) => self.wrapper(kms)?.wrap(next, kms)?.prepare_replacement(&self.path),
-        }
-    }
-}
-
-impl std::fmt::Debug for KeyringFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("KeyringFile").field(&self.path).finish()
-    }
-}
-
 /// The name of a key: it is printed in messages.
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let name = String::deserialize(deserializer)?;
@@ -238,9 +191,22 @@ fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
     Err(serde::de::Error::custom("expected the name of a key"))
 }
 
-// "vouchsafe/v1 wrapped root key" || name of the wrapping key || generation || time of creation, each length-prefixed.
-fn associated_data(kms: &str, id: GenerationId, created_at: UnixTime) -> Vec<u8> {
-    Preimage::new(LABEL).text(kms).number(id.into()).number(created_at.0).into_bytes()
+// "vouchsafe/v1 wrapped root key" || name of the wrapping key || generation || time of creation || digest of the list, each
+// length-prefixed.
+fn associated_data(kms: &str, id: GenerationId, created_at: UnixTime, list: Digest32) -> Vec<u8> {
+    Preimage::new(LABEL).text(kms).number(id.into()).number(created_at.0).field(&list.0).into_bytes()
+}
+
+// SHA-256 of: "vouchsafe/v1 wrapped keyring" || name of the wrapping key || highest number (0: that of a generation) || for each
+// generation: number || state || time of creation || time of its retirement (0: none); each length-prefixed.
+fn list(kms: &str, newest: Option<GenerationId>, generations: &[GenerationSummary]) -> Digest32 {
+    let start = Preimage::new(LIST_LABEL).text(kms).number(newest.unwrap_or_default().into());
+    let one = |preimage: Preimage,
+               &GenerationSummary { id, state, created_at, retired_at }: &GenerationSummary| {
+        let preimage = preimage.number(id.into()).text(state.name()).number(created_at.0);
+        preimage.number(retired_at.map_or(0, |at| at.0))
+    };
+    Digest32::of(generations.iter().fold(start, one).as_bytes())
 }
 
 impl Serialize for WrappedKey {
@@ -257,12 +223,17 @@ impl<'de> Deserialize<'de> for WrappedKey {
 }
 
 const LABEL: &[u8] = b"vouchsafe/v1 wrapped root key";
+const LIST_LABEL: &[u8] = b"vouchsafe/v1 wrapped keyring";
+const FILE_LABEL: &[u8] = b"vouchsafe/v1 wrapped keyring file";
 /// Bytes; names in Cloud KMS have less than 400.
 const LONGEST_NAME: usize = 512;
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+    use crate::keyring::locked::LockedFile;
 
     const NOW: UnixTime = UnixTime(1_800_000_000);
     const KMS: &str = "projects/p/locations/l/keyRings/r/cryptoKeys/k";
@@ -303,13 +274,17 @@ mod tests {
         let (promoted, _) = keyring.with_promoted(UnixTime(NOW.0 + 2)).unwrap();
         assert!(!opened.is_same(&promoted));
         let again = WrappedKeyring::new(&promoted, KMS, wrap).unwrap();
-        again.prepare_replacement(&path).unwrap().put_in_place().unwrap();
+        LockedFile::lock(&path).unwrap().prepare_wrapped(&again).unwrap().put_in_place().unwrap();
         assert!(loaded(&path).open(unwrap).unwrap().is_same(&promoted), "with the time of its retirement");
+        assert_eq!(loaded(&path).digest(), again.digest());
+        assert_ne!(stored.digest(), again.digest());
+        let other = WrappedKeyring::new(&promoted, KMS, |_| Ok::<_, UnwrappedKeyError>(vec![0])).unwrap();
+        assert_ne!(other.digest(), again.digest());
         for id in [1, 2] {
             assert_eq!(*opened.get(id).unwrap().root.0, *keyring.get(id).unwrap().root.0);
         }
         let refused = Keyring::load(&path).unwrap_err().to_string();
-        assert!(refused.contains(&format!("is wrapped by {KMS}: unwrap it first")), "{refused}");
+        assert!(refused.contains(&format!("is wrapped by {KMS}: name the broker")), "{refused}");
     }
 
     #[test]
@@ -320,30 +295,26 @@ mod tests {
             (KMS, "projects/p/locations/l/keyRings/r/cryptoKeys/other"),
             ("\"id\": 2", "\"id\": 3"),
             ("\"created_at\": 1800000001", "\"created_at\": 1800000002"),
+            // What is bound of all generations.
+            ("\"state\": \"pending\"", "\"state\": \"retired\""),
+            ("\"state\": \"primary\"", "\"state\": \"retired\""),
+            ("\"state\": \"pending\"", "\"retired_at\": 5, \"state\": \"pending\""),
+            ("\"version\": 2", "\"version\": 2, \"newest\": 3"),
         ] {
             std::fs::write(&path, text.replace(from, to)).unwrap();
             assert!(matches!(loaded(&path).open(unwrap), Err(UnwrappedKeyError::Length { .. })), "{from}");
         }
         std::fs::write(&path, &text).unwrap();
-        // An older generation is not made the primary one again.
-        let (promoted, _) = loaded(&path).open(unwrap).unwrap().with_promoted(NOW).unwrap();
-        WrappedKeyring::new(&promoted, KMS, wrap)
-            .unwrap()
-            .prepare_replacement(&path)
-            .unwrap()
-            .put_in_place()
-            .unwrap();
-        let edited = std::fs::read_to_string(&path).unwrap();
-        let edited =
-            edited.replace("primary", "first").replace("retired\"", "primary\"").replace("first", "retired");
-        std::fs::write(&path, edited).unwrap();
-        assert_eq!(loaded(&path).open(unwrap).unwrap_err(), KeyringError::OutOfOrder { id: 2 }.into());
         // Two generations with each other's keys.
         std::fs::write(&path, &text).unwrap();
         let mut swapped = loaded(&path);
         let [one, two] = swapped.generations.as_mut_slice() else { panic!("two generations") };
         std::mem::swap(&mut one.wrapped, &mut two.wrapped);
         assert!(matches!(swapped.open(unwrap), Err(UnwrappedKeyError::Length { id: 1 })));
+        // One is left out.
+        let mut fewer = loaded(&path);
+        fewer.generations.pop();
+        assert!(matches!(fewer.open(unwrap), Err(UnwrappedKeyError::Length { id: 1 })));
     }
 
     #[test]
@@ -371,13 +342,37 @@ mod tests {
         let short = stored.open(|_| Ok::<_, UnwrappedKeyError>(Zeroizing::new(vec![1; 31])));
         assert_eq!(short.unwrap_err(), UnwrappedKeyError::Length { id: 1 });
         stored.generations.remove(0);
-        assert_eq!(stored.open(unwrap).unwrap_err(), KeyringError::Primaries { count: 0 }.into());
+        let any = |_: Wrapping<'_, [u8]>| Ok::<_, UnwrappedKeyError>(Zeroizing::new(vec![1; 32]));
+        assert_eq!(stored.open(any).unwrap_err(), KeyringError::Primaries { count: 0 }.into());
+    }
+
+    #[test]
+    fn t34_debug_of_what_is_wrapped_is_redacted() {
+        let wrapping = Wrapping { generation: 7, key: &[119_u8; 32], associated_data: Vec::new() };
+        assert_eq!(format!("{wrapping:?}"), "Wrapping { generation: 7, .. }");
     }
 
     #[test]
     fn the_associated_data_are_laid_out_as_documented() {
+        let generations = [
+            GenerationSummary {
+                id: 2,
+                state: GenerationState::Retired,
+                created_at: UnixTime(3),
+                retired_at: Some(UnixTime(5)),
+            },
+            GenerationSummary {
+                id: 4,
+                state: GenerationState::Primary,
+                created_at: UnixTime(6),
+                retired_at: None,
+            },
+        ];
+        let list = list("k", Some(7), &generations);
+        assert_eq!(hex::encode(list.0), "21d4bc5c79ee500e03c8db18e229279648e7087c94aad88f5af8305c762f3f4c");
+        let data = hex::encode(associated_data("k", 2, UnixTime(3), list));
         let expected = "0000001d766f756368736166652f7631207772617070656420726f6f74206b6579000000016b0000000800000000000000020000000800000000000000\
-                        03";
-        assert_eq!(hex::encode(associated_data("k", 2, UnixTime(3))), expected);
+                        0300000020";
+        assert_eq!(data, format!("{expected}{}", hex::encode(list.0)));
     }
 }

@@ -3,7 +3,7 @@
 use vouchsafe_protocol::UnixTime;
 
 use crate::db::StoreError;
-use crate::keyring::wrapped::KeyringFile;
+use crate::keyring::locked::KeyringFile;
 use crate::keyring::{GenerationId, Keyring};
 use crate::keystore::Keystore;
 use crate::registry::change::Actor;
@@ -39,7 +39,7 @@ impl Keystore {
     /// remains.
     ///
     /// # Errors
-    /// [`RotationError`]; a row that fails its check is not resealed.
+    /// [`RotationError`]. A row that fails its check is not resealed, and named in the result.
     pub async fn reseal(&self, actor: Actor<'_>) -> Result<Resealed, RotationError> {
         self.0.rotation.reseal(&self.0.registry, actor).await
     }
@@ -70,6 +70,20 @@ impl Keystore {
         at: UnixTime,
     ) -> Result<bool, E> {
         self.0.rotation.take(&self.0.registry, load, at).await
+    }
+
+    /// Completes a promotion that rows show and the keyring does not: that of a broker that was killed before it replaced the file, or
+    /// of a keyring that was put back from before. Returns the generation that was promoted. `file`: that of the keyring, if
+    /// this process may change it.
+    ///
+    /// # Errors
+    /// [`RotationError::NotPromoted`], when the file cannot be changed.
+    pub async fn complete_promotion(
+        &self,
+        file: Option<&KeyringFile>,
+        at: UnixTime,
+    ) -> Result<Option<GenerationId>, RotationError> {
+        self.0.rotation.complete_promotion(&self.0.registry, file, at).await
     }
 
     /// Every generation of the keyring, with the rows that need it.

@@ -1,10 +1,12 @@
 //! The table of all rows that need a generation of the keyring. A test compares it with the tables of the database.
 
+use serde::{Deserialize, Serialize};
 use sqlx::QueryBuilder;
+use vouchsafe_protocol::text::printable;
 use vouchsafe_protocol::{ObjectName, SecretPath};
 
 use crate::db::columns::{self, tampered};
-use crate::db::{Connection, Db, Row, StoreError, run};
+use crate::db::{Connection, Db, RESTORE, Row, StoreError, run};
 use crate::keyring::{GenerationId, Keyring};
 use crate::log::{head_mac, leaf_mac};
 use crate::record::floor_mac;
@@ -12,7 +14,7 @@ use crate::registry::accounts::table::operator_mac;
 use crate::registry::open::meta_mac;
 use crate::registry::rows::MacInput;
 use crate::registry::{chips, documents, secrets};
-use crate::sealing::{SealContext, SealedSecret, reseal_identity};
+use crate::sealing::{SealContext, SealError, SealedSecret, reseal_identity};
 
 /// Rows of one table that need a generation.
 pub(crate) struct RowKind {
@@ -32,6 +34,70 @@ pub(crate) struct RowKind {
 enum Column {
     Text(&'static str),
     Number(&'static str),
+}
+
+impl Column {
+    const fn name(self) -> &'static str {
+        match self {
+            Text(name) | Number(name) => name,
+        }
+    }
+}
+
+/// The values of a row's primary key.
+pub(crate) struct RowKey(Vec<Value>);
+
+enum Value {
+    Text(String),
+    Number(i64),
+}
+
+/// What became of some rows.
+#[derive(Default)]
+pub(crate) struct Part {
+    pub(crate) resealed: u64,
+    pub(crate) unreadable: Vec<UnreadableRow>,
+    /// The key of the last row; `None` if there was none.
+    pub(crate) last: Option<RowKey>,
+}
+
+/// A row that is not what the broker wrote, so that it was not resealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnreadableRow {
+    /// The table.
+    pub table: String,
+    /// Its primary key, the parts separated by spaces.
+    pub key: String,
+    /// What is wrong with it, and the next step.
+    pub problem: String,
+}
+
+impl UnreadableRow {
+    fn new(table: &'static str, RowKey(values): &RowKey, error: &StoreError) -> Self {
+        let values = values.iter().map(|value| match value {
+            Value::Text(text) => printable(text),
+            Value::Number(number) => number.to_string(),
+        });
+        let step = match error {
+            StoreError::Seal(SealError::DataKey { .. }) => VALUE_STEP,
+            StoreError::Seal(_) => RESTORE,
+            // They name it themselves.
+            _ => "",
+        };
+        let key = values.collect::<Vec<_>>().join(" ");
+        Self { table: table.to_owned(), key, problem: format!("{error}{step}") }
+    }
+}
+
+/// Whether an error is about one row, and not about the database.
+const fn is_of_row(error: &StoreError) -> bool {
+    match error {
+        StoreError::RowTampered { .. }
+        | StoreError::RowRolledBack { .. }
+        | StoreError::UnknownGeneration { .. } => true,
+        StoreError::Seal(error) => !matches!(error, SealError::Random(_)),
+        _ => false,
+    }
 }
 
 /// What a row needs its generation for.
@@ -65,44 +131,108 @@ impl RowKind {
         rows.iter().map(count).collect()
     }
 
-    /// Seals or authenticates up to `limit` rows of this generation anew, under the primary one; returns how many. A row whose
-    /// MAC or seal is wrong is an error: it must not become authentic.
+    /// Checks that a row of this generation, of which there has to be one, is authentic under it.
+    pub(crate) async fn require_authentic(
+        &self,
+        connection: &mut Connection,
+        keyring: &Keyring,
+        id: GenerationId,
+    ) -> Result<(), StoreError> {
+        let rows = self.select(connection, id, None, 1).await?;
+        let row = rows.first().ok_or_else(|| tampered(self.table, "?"))?;
+        self.sealed_anew(keyring, id, row).map(|_| ())
+    }
+
+    /// Seals or authenticates up to `limit` rows of this generation anew, under the primary one, in the order of their keys after
+    /// `after`. A row whose MAC or seal is wrong stays as it is, and is reported: it must not become authentic.
     pub(crate) async fn reseal(
         &self,
         connection: &mut Connection,
         keyring: &Keyring,
         old: GenerationId,
+        after: Option<&RowKey>,
         limit: u32,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<Part, StoreError> {
+        let mut part = Part::default();
+        for row in self.select(connection, old, after, limit).await? {
+            let key = self.key_of(&row)?;
+            match self.sealed_anew(keyring, old, &row) {
+                Ok((id, column, bytes)) => {
+                    self.update(connection, &key, id, column, bytes).await?;
+                    part.resealed = part.resealed.saturating_add(1);
+                }
+                Err(error) if is_of_row(&error) => {
+                    part.unreadable.push(UnreadableRow::new(self.table, &key, &error));
+                }
+                Err(error) => return Err(error),
+            }
+            part.last = Some(key);
+        }
+        Ok(part)
+    }
+
+    async fn select(
+        &self,
+        connection: &mut Connection,
+        id: GenerationId,
+        after: Option<&RowKey>,
+        limit: u32,
+    ) -> Result<Vec<Row>, StoreError> {
+        let names =
+            self.key.iter().map(|column| format!("{}.{}", self.table, column.name())).collect::<Vec<_>>();
+        let names = names.join(", ");
         let mut query = QueryBuilder::<Db>::new("SELECT ");
         query.push(self.columns).push(" FROM ").push(self.table).push(self.with);
-        query.push(" WHERE ").push(self.table).push(".generation = ").push_bind(i64::from(old));
-        query.push(self.which).push(" LIMIT ").push_bind(i64::from(limit));
-        let (rows, _) = run(connection, query.build()).await?;
-        for row in &rows {
-            let (id, column, bytes) = self.sealed_anew(keyring, old, row)?;
-            let mut update = QueryBuilder::<Db>::new("UPDATE ");
-            update.push(self.table).push(" SET generation = ").push_bind(i64::from(id));
-            update.push(", ").push(column).push(" = ").push_bind(bytes).push(" WHERE 1 = 1");
-            for column in self.key {
-                match *column {
-                    Text(name) => {
-                        let value = columns::text(row, name, self.table, "?")?;
-                        update.push(" AND ").push(name).push(" = ").push_bind(value);
-                    }
-                    Number(name) => {
-                        let value = columns::stored(columns::number(row, name, self.table, "?")?)?;
-                        update.push(" AND ").push(name).push(" = ").push_bind(value);
-                    }
-                }
+        query
+            .push(" WHERE ")
+            .push(self.table)
+            .push(".generation = ")
+            .push_bind(i64::from(id))
+            .push(self.which);
+        if let Some(RowKey(after)) = after {
+            query.push(" AND (").push(&names).push(") > (");
+            let mut values = query.separated(", ");
+            for value in after {
+                match value {
+                    Value::Text(text) => values.push_bind(text.clone()),
+                    Value::Number(number) => values.push_bind(*number),
+                };
             }
-            let (_, updated) = run(connection, update.build()).await?;
-            // A trigger in the database could omit rows without an error.
-            if updated != 1 {
-                return Err(tampered(self.table, "?"));
-            }
+            query.push(")");
         }
-        Ok(rows.len() as u64)
+        query.push(" ORDER BY ").push(&names).push(" LIMIT ").push_bind(i64::from(limit));
+        Ok(run(connection, query.build()).await?.0)
+    }
+
+    fn key_of(&self, row: &Row) -> Result<RowKey, StoreError> {
+        let value = |column: &Column| match *column {
+            Text(name) => columns::text(row, name, self.table, "?").map(Value::Text),
+            Number(name) => columns::stored(columns::number(row, name, self.table, "?")?).map(Value::Number),
+        };
+        self.key.iter().map(value).collect::<Result<_, _>>().map(RowKey)
+    }
+
+    async fn update(
+        &self,
+        connection: &mut Connection,
+        RowKey(values): &RowKey,
+        id: GenerationId,
+        column: &'static str,
+        bytes: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let mut update = QueryBuilder::<Db>::new("UPDATE ");
+        update.push(self.table).push(" SET generation = ").push_bind(i64::from(id));
+        update.push(", ").push(column).push(" = ").push_bind(bytes).push(" WHERE 1 = 1");
+        for (column, value) in self.key.iter().zip(values) {
+            update.push(" AND ").push(column.name()).push(" = ");
+            match value {
+                Value::Text(text) => update.push_bind(text.clone()),
+                Value::Number(number) => update.push_bind(*number),
+            };
+        }
+        let (_, updated) = run(connection, update.build()).await?;
+        // A trigger in the database could omit rows without an error.
+        if updated == 1 { Ok(()) } else { Err(tampered(self.table, "?")) }
     }
 
     /// The generation of the row from now on, and the column that it is needed for.
@@ -207,3 +337,7 @@ fn leaf_of(row: &Row) -> Result<MacInput, StoreError> {
     let (index, preimage) = leaf_mac(row)?;
     Ok(MacInput { key: index.to_string(), preimage })
 }
+
+/// The next step for a value whose data key cannot be opened.
+const VALUE_STEP: &str = "; restore it from a backup, or put a new value (`vouchsafe secret put`) and destroy this version (`vouchsafe \
+                          secret destroy`): docs/operations.md";

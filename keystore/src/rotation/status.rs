@@ -65,7 +65,8 @@ pub(crate) enum Outdated {
     NotPromoted(GenerationId),
 }
 
-/// Whether rows show that the keyring is not the newest of this database.
+/// Whether rows show that the keyring is not the newest of this database. A promotion is shown by a row that is authentic under the
+/// new generation: whoever can only write to the database starts none.
 pub(crate) async fn outdated(
     connection: &mut Connection,
     keyring: &Keyring,
@@ -75,7 +76,10 @@ pub(crate) async fn outdated(
         for (id, _) in kind.count(&mut *connection).await? {
             match generations.iter().find(|found| found.id == id).map(|found| found.state) {
                 None => return Ok(Some(Outdated::Lacks(id))),
-                Some(GenerationState::Pending) => return Ok(Some(Outdated::NotPromoted(id))),
+                Some(GenerationState::Pending) => {
+                    kind.require_authentic(&mut *connection, keyring, id).await?;
+                    return Ok(Some(Outdated::NotPromoted(id)));
+                }
                 Some(GenerationState::Primary | GenerationState::Retired) => {}
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::*;
-use crate::db::Reader;
+use crate::db::{Emptying, Reader};
 use crate::registry::secrets::types::{Erasure, VersionState};
 
 #[tokio::test]
@@ -40,6 +40,15 @@ async fn ciphertext_that_a_reader_keeps_is_said_to_be_there_still() {
     assert_eq!(said, Erasure::Waits);
     assert!(contains(&fixture.bytes(), data));
     assert_eq!(fixture.served("prod/db").await, None, "it is not released in any case");
+}
+
+/// A broker that is stopped before the log is emptied: the next start empties it.
+#[tokio::test]
+async fn what_a_closed_database_keeps_is_not_said_to_be_erased() {
+    let fixture = Fixture::new().await;
+    fixture.put("prod/db", b"value").await;
+    fixture.keystore.pools().close().await;
+    assert!(!Emptying::begin(&fixture.keystore.pools().writer).wait().await);
 }
 
 /// Whether a file of this folder contains these bytes.

@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::record::grant;
 use super::*;
 use crate::db::Reader;
-use crate::keyring::wrapped::KeyringFile;
+use crate::keyring::file::KeyringFileError;
+use crate::keyring::locked::{KeyringFile, LockedFile};
 use crate::keyring::{GenerationState, KeyringError};
 use crate::log::DecisionFilter;
 use crate::log::record::LogRecord;
@@ -42,12 +43,18 @@ impl Fixture {
     async fn reseal(&self) -> Result<u64, RotationError> {
         let mut all = 0;
         loop {
-            let Resealed { rows, remaining, .. } = self.keystore.reseal(BY).await?;
+            let Resealed { rows, remaining, unreadable, .. } = self.keystore.reseal(BY).await?;
+            assert_eq!(unreadable, []);
             all += rows;
             if remaining == 0 {
                 return Ok(all);
             }
         }
+    }
+
+    /// Puts a keyring in the place of the one in the file.
+    fn put_keyring(&self, keyring: &Keyring) {
+        LockedFile::lock(&self.root()).unwrap().prepare(keyring).unwrap().put_in_place().unwrap();
     }
 
     /// The operators' records about the keyring, the oldest first.
@@ -227,32 +234,157 @@ async fn t42_an_edited_row_does_not_become_authentic() {
         fixture.promote().await.unwrap();
         fixture.run("PRAGMA ignore_check_constraints = ON").await;
         assert_ne!(fixture.sql(statement).await, 0, "{statement}");
-        match fixture.reseal().await.unwrap_err() {
-            RotationError::Store(StoreError::RowTampered { table: found, .. }) => {
-                assert_eq!(found, table, "{statement}");
-            }
-            other => panic!("{statement}: {other}"),
-        }
+        let Resealed { rows, remaining, unreadable, .. } = fixture.keystore.reseal(BY).await.unwrap();
+        assert_eq!(remaining, unreadable.len() as u64, "{statement}: all others are resealed");
+        assert!(rows > 5, "{statement}");
+        // A value is bound to the policy, so that one does not open either.
+        let named = unreadable.iter().map(|row| row.table.as_str()).collect::<Vec<_>>();
+        let values: &[&str] = if table == "secrets" { &["sealed_values"] } else { &[] };
+        assert_eq!(named, [&[table], values].concat(), "{statement}");
+        let next =
+            format!("of table {table} was tampered with; restore it from a backup: docs/operations.md");
+        assert!(unreadable[0].problem.ends_with(&next), "{statement}: {unreadable:?}");
+        // What is left is found again.
+        let again = fixture.keystore.reseal(BY).await.unwrap();
+        assert_eq!((again.rows, again.unreadable), (0, unreadable), "{statement}");
         let needed = fixture.remove(1).await.unwrap_err();
         assert!(matches!(needed, RotationError::Needed { .. }), "{statement}: {needed}");
     }
-    for statement in ["UPDATE sealed_values SET wrapped_key = x'00'", "UPDATE identities SET sealed = x'00'"]
-    {
+    for (statement, named) in [
+        (
+            "UPDATE sealed_values SET wrapped_key = x'00'",
+            ("sealed_values", "prod/db 1", "`vouchsafe secret put`"),
+        ),
+        ("UPDATE identities SET sealed = x'00'", ("identities", "1", "restore it from a backup")),
+    ] {
         let fixture = Fixture::new().await;
         fixture.put("prod/db", b"value").await;
         fixture.add().await.unwrap();
         fixture.promote().await.unwrap();
         assert_ne!(fixture.sql(statement).await, 0, "{statement}");
-        let refused = fixture.reseal().await.unwrap_err();
-        assert!(matches!(refused, RotationError::Store(StoreError::Seal(_))), "{statement}: {refused}");
+        let Resealed { remaining, unreadable, .. } = fixture.keystore.reseal(BY).await.unwrap();
+        let [row] = unreadable.as_slice() else { panic!("{unreadable:?}") };
+        assert_eq!((row.table.as_str(), row.key.as_str(), remaining), (named.0, named.1, 1));
+        assert!(row.problem.contains(named.2), "{row:?}");
     }
+}
+
+/// The step that is named for a value: what others have put is not lost with it.
+#[tokio::test]
+async fn a_value_that_cannot_be_opened_does_not_keep_the_old_generation() {
+    let fixture = Fixture::new().await;
+    for name in ["prod/bad", "prod/db", "prod/z"] {
+        fixture.put(name, b"value").await;
+    }
+    fixture.add().await.unwrap();
+    fixture.promote().await.unwrap();
+    fixture.sql("UPDATE sealed_values SET wrapped_key = x'00' WHERE path = 'prod/bad'").await;
+    let done = fixture.keystore.reseal(BY).await.unwrap();
+    assert_eq!((done.remaining, done.unreadable.len()), (1, 1), "{done:?}");
+    fixture.put("prod/bad", b"another").await;
+    fixture.keystore.destroy_secret(BY, &path("prod/bad"), Some(1)).await.unwrap();
+    assert_eq!(fixture.keystore.reseal(BY).await.unwrap().remaining, 0);
+    fixture.remove(1).await.unwrap();
+    let fixture = fixture.restarted().await;
+    assert_eq!(fixture.served("prod/bad").await.unwrap(), b"another");
+    assert_eq!(fixture.served("prod/z").await.unwrap(), b"value");
+}
+
+#[tokio::test]
+async fn a_number_of_a_removed_generation_is_not_used_again() {
+    let fixture = Fixture::new().await;
+    assert_eq!(fixture.add().await.unwrap(), 2);
+    let with_two = fixture.keyring();
+    fixture.remove(2).await.unwrap();
+    let fixture = fixture.restarted().await;
+    // A copy of the keyring that still has it is older.
+    let refused = fixture.take(with_two).await.unwrap_err();
+    assert!(matches!(refused, RotationError::Older { id: 2 }), "{refused}");
+    let forged = Keyring::from_members(fixture.keyring().members().to_vec(), None).unwrap();
+    fixture.put_keyring(&forged);
+    let refused = fixture.add().await.unwrap_err();
+    assert!(matches!(refused, RotationError::FileChanged { .. }), "{refused}");
+    fixture.put_keyring(fixture.keystore.keyring());
+    assert_eq!(fixture.add().await.unwrap(), 3);
+}
+
+/// A keyring from before a promotion, because the broker was killed in the middle or the file was put back.
+#[tokio::test]
+async fn a_promotion_that_the_keyring_lacks_is_completed() {
+    let fixture = Fixture::new().await;
+    fixture.put("prod/db", b"value").await;
+    let file = KeyringFile::plain(fixture.root());
+    assert_eq!(fixture.keystore.complete_promotion(Some(&file), NOW).await.unwrap(), None);
+    fixture.add().await.unwrap();
+    assert_eq!(
+        fixture.keystore.complete_promotion(Some(&file), NOW).await.unwrap(),
+        None,
+        "nothing needs it"
+    );
+    let before = fs::read(fixture.root()).unwrap();
+    fixture.promote().await.unwrap();
+    fixture.put("prod/new", b"new value").await;
+    fs::write(fixture.root(), &before).unwrap();
+    let fixture = fixture.restarted().await;
+    // It cannot be written, or not by this process.
+    let refused = fixture.keystore.complete_promotion(None, NOW).await.unwrap_err().to_string();
+    assert!(
+        refused.contains("`vouchsafe keyring promote --file FILE`") && refused.contains("generation 2"),
+        "{refused}"
+    );
+    fs::create_dir(fixture.folder.path().join("root.json.new")).unwrap();
+    let refused = fixture.keystore.complete_promotion(Some(&file), NOW).await.unwrap_err();
+    assert!(
+        matches!(&refused, RotationError::NotPromoted { id: 2, reason } if reason.contains("root.json.new")),
+        "{refused}"
+    );
+    assert_eq!(fs::read(fixture.root()).unwrap(), before);
+    fs::remove_dir(fixture.folder.path().join("root.json.new")).unwrap();
+
+    assert_eq!(fixture.keystore.complete_promotion(Some(&file), NOW.plus(5)).await.unwrap(), Some(2));
+    assert_eq!(fixture.steps().await.last().unwrap(), "keyring.promote 2 by start");
+    let [one, two] = fixture.keyring().generations()[..] else { panic!("two generations") };
+    assert_eq!((one.state, one.retired_at), (GenerationState::Retired, Some(NOW.plus(5))));
+    assert_eq!(two.state, GenerationState::Primary);
+    assert_eq!(fixture.keystore.complete_promotion(Some(&file), NOW).await.unwrap(), None);
+    let fixture = fixture.restarted().await;
+    assert_eq!(fixture.served("prod/new").await.unwrap(), b"new value");
+    assert_eq!(fixture.served("prod/db").await.unwrap(), b"value");
+}
+
+/// Who can write to the database, but has no key, starts no promotion.
+#[tokio::test]
+async fn t42_an_edited_row_does_not_promote_a_generation() {
+    let fixture = Fixture::new().await;
+    fixture.put("prod/db", b"value").await;
+    fixture.add().await.unwrap();
+    assert_ne!(fixture.sql("UPDATE secret_versions SET generation = 2").await, 0);
+    let file = KeyringFile::plain(fixture.root());
+    let refused = fixture.keystore.complete_promotion(Some(&file), NOW).await.unwrap_err();
+    assert!(
+        matches!(refused, RotationError::Store(StoreError::RowTampered { table: "secret_versions", .. })),
+        "{refused}"
+    );
+    assert_eq!(fixture.keyring().primary().id, 1);
+}
+
+/// A command with `--file`, or a second broker, in the middle of its own change.
+#[tokio::test]
+async fn a_file_that_another_process_changes_is_left_alone() {
+    let fixture = Fixture::new().await;
+    let other = KeyringFile::plain(fixture.root()).open().unwrap();
+    let refused = fixture.add().await.unwrap_err();
+    assert!(matches!(refused, RotationError::File(KeyringFileError::Busy { .. })), "{refused}");
+    assert!(fixture.steps().await.is_empty());
+    drop(other);
+    fixture.add().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_file_that_was_changed_meanwhile_is_not_overwritten() {
     let fixture = Fixture::new().await;
     let (changed, _) = fixture.keyring().with_pending(NOW).unwrap();
-    changed.prepare_replacement(&fixture.root()).unwrap().put_in_place().unwrap();
+    fixture.put_keyring(&changed);
     let refused = fixture.add().await.unwrap_err();
     assert!(matches!(refused, RotationError::FileChanged { .. }), "{refused}");
     // Taken, it is the one in use; each step is on record.
@@ -344,7 +476,7 @@ async fn a_keyring_without_a_generation_that_any_row_needs_is_refused() {
     fixture.reseal().await.unwrap();
     fixture.keystore.close().await;
     let whole = fixture.keyring();
-    whole.without(1).unwrap().prepare_replacement(&fixture.root()).unwrap().put_in_place().unwrap();
+    fixture.put_keyring(&whole.without(1).unwrap());
     let again = fixture.again().await.expect("nothing needs it");
     again.close().await;
     let mut connection = crate::db::connect(&fixture.path(), None).await.unwrap();

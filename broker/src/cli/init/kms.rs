@@ -39,12 +39,15 @@ impl KmsOptions {
         let files = [("credentials", &self.kms_credentials), ("ca", &self.kms_ca)];
         let mut lines = String::new();
         if let Some(endpoint) = &self.kms_endpoint {
-            lines.push_str(&format!("endpoint = {endpoint:?}\n"));
+            lines.push_str(&format!("endpoint = {}\n", toml::Value::from(endpoint.as_str())));
         }
         for (key, file) in files {
             let Some(file) = file else { continue };
             let absolute = fs::canonicalize(file).map_err(|error| Failure::file(file, error))?;
-            lines.push_str(&format!("{key} = {absolute:?}\n"));
+            let text = absolute
+                .to_str()
+                .ok_or_else(|| Failure::file(file, "its path is not UTF-8, as TOML needs it"))?;
+            lines.push_str(&format!("{key} = {}\n", toml::Value::from(text)));
         }
         Ok(if lines.is_empty() { lines } else { format!("\n[kms]\n{lines}") })
     }

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Value, json};
-use vouchsafe_keystore::keyring::file::{KeyringFileError, Replacement};
+use vouchsafe_keystore::Keyring;
+use vouchsafe_keystore::keyring::file::KeyringFileError;
+use vouchsafe_keystore::keyring::locked::{LockedFile, Replacement};
 use vouchsafe_keystore::keyring::wrapped::StoredKeyring;
-use vouchsafe_keystore::{Keyring, keep_out};
 
 use crate::BrokerConfig;
 use crate::broker::StartError;
@@ -19,9 +20,9 @@ use crate::cli::output;
 use crate::keyring_home::{KeyringHome, KeyringHomeError};
 use crate::kms::{CloudKms, KmsError, KmsKey};
 use crate::log;
-use crate::root_keyring::RootKeyringError;
+use crate::root_keyring::{RootKeyringError, UNWRAPPED, with_end};
 
-/// Stop the broker first, and run this as its user. The keyring's file is replaced; the file with the root keys stays beside it, to
+/// Stop the broker first if the keyring is its own, and run this as its user. The keyring's file is replaced; the file with the root keys stays beside it, to
 /// be moved to a safe place. A keyring that is wrapped already is wrapped again, by the primary version of the key.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Wrap {
@@ -48,17 +49,20 @@ impl Wrap {
         let config = self.offline.load()?;
         log::start(config.log);
         let path = file(&config)?;
-        let _no_broker = keep_out(&config.database()).map_err(StartError::from)?;
+        let _no_broker = self.offline.keep_broker_out(&config)?;
+        let locked = LockedFile::lock(&path).map_err(of_file)?;
         let kms = CloudKms::new(&config.kms).map_err(failed)?;
-        let (keyring, plain) = match config.keyring().read().map_err(of_home)? {
+        let (keyring, plain) = match locked.read().map_err(of_file)? {
             StoredKeyring::Plain(keyring) => (keyring, true),
             StoredKeyring::Wrapped(wrapped) => (kms.open(&wrapped).map_err(failed)?, false),
         };
         let wrapped = kms.wrap(&keyring, &self.kms).map_err(failed)?;
         let kept = plain.then(|| keep(&path)).transpose()?;
-        if let Err(error) = wrapped.prepare_replacement(&path).and_then(Replacement::put_in_place) {
-            // The file itself is as it was.
-            let _stays = kept.map(fs::remove_file);
+        if let Err(error) = locked.prepare_wrapped(&wrapped).and_then(Replacement::put_in_place) {
+            // In any other case the file itself is as it was.
+            if !matches!(error, KeyringFileError::NotDurable { .. }) {
+                let _stays = kept.map(fs::remove_file);
+            }
             return Err(of_file(error));
         }
         let answer = json!({ "keyring": path, "kms": self.kms.as_str(), "unwrapped": kept });
@@ -82,14 +86,15 @@ impl Unwrap {
         let config = self.offline.load()?;
         log::start(config.log);
         let path = if let Some(out) = self.out {
-            unwrapped(&config)?.create(&out).map_err(of_file)?;
+            let stored = config.keyring().read().map_err(of_home)?;
+            unwrapped(&config, stored)?.create(&out).map_err(of_file)?;
             out
         } else {
             let path = file(&config)?;
-            // Before the keyring is read: a broker that rotates it would lose a generation.
-            let _no_broker = keep_out(&config.database()).map_err(StartError::from)?;
-            let keyring = unwrapped(&config)?;
-            keyring.prepare_replacement(&path).and_then(Replacement::put_in_place).map_err(of_file)?;
+            let _no_broker = self.offline.keep_broker_out(&config)?;
+            let locked = LockedFile::lock(&path).map_err(of_file)?;
+            let keyring = unwrapped(&config, locked.read().map_err(of_file)?)?;
+            locked.prepare(&keyring).and_then(Replacement::put_in_place).map_err(of_file)?;
             path
         };
         output::show(json, json!({ "keyring": path }), |_: Value| {
@@ -102,8 +107,8 @@ impl Unwrap {
 }
 
 /// The keyring, which has to be wrapped.
-fn unwrapped(config: &BrokerConfig) -> Result<Keyring, Failure> {
-    match config.keyring().read().map_err(of_home)? {
+fn unwrapped(config: &BrokerConfig, stored: StoredKeyring) -> Result<Keyring, Failure> {
+    match stored {
         StoredKeyring::Wrapped(wrapped) => {
             CloudKms::new(&config.kms).and_then(|kms| kms.open(&wrapped)).map_err(failed)
         }
@@ -126,9 +131,7 @@ fn file(config: &BrokerConfig) -> Result<PathBuf, Failure> {
 
 /// Gives the file a second name, under which it stays.
 fn keep(path: &Path) -> Result<PathBuf, Failure> {
-    let mut kept = path.to_owned().into_os_string();
-    kept.push(".unwrapped");
-    let kept = PathBuf::from(kept);
+    let kept = with_end(path, UNWRAPPED);
     fs::hard_link(path, &kept).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Failure::file(
             &kept,

@@ -1,10 +1,12 @@
 //! The keyring is rotated while guests are served.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::*;
 use crate::reload;
 use vouchsafe_keystore::Keyring;
+use vouchsafe_keystore::keyring::locked::LockedFile;
 
 async fn post(fixture: &Fixture, step: &str, body: &Value) -> (u16, Value) {
     json_of(fixture, &fixture.token, "POST", &format!("/v1/keyring/{step}"), body).await
@@ -95,6 +97,11 @@ async fn t41_only_administrators_touch_the_keyring() {
     assert_eq!(status(&fixture).await.len(), 1);
 }
 
+fn put(file: &Path, keyring: &Keyring) {
+    let locked = LockedFile::lock(file).expect("locked");
+    locked.prepare(keyring).expect("written").put_in_place().expect("in place");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_keyring_that_was_changed_elsewhere_is_taken_with_a_reload() {
     let fixture = Fixture::new().await;
@@ -102,7 +109,7 @@ async fn a_keyring_that_was_changed_elsewhere_is_taken_with_a_reload() {
     let file = home.file().expect("a file").to_owned();
     let text = std::fs::read(&file).expect("the keyring");
     let (changed, _) = Keyring::load(&file).expect("loads").with_pending(crate::clock::now()).expect("added");
-    changed.prepare_replacement(&file).expect("written").put_in_place().expect("in place");
+    put(&file, &changed);
     let (code, answer) = post(&fixture, "add", &json!({})).await;
     assert_eq!((code, &answer["code"]), (409, &json!("conflict")));
     assert!(answer["detail"].as_str().expect("a detail").contains("SIGHUP"), "{answer}");
@@ -112,7 +119,7 @@ async fn a_keyring_that_was_changed_elsewhere_is_taken_with_a_reload() {
     std::fs::write(&file, "{}").expect("written");
     reload::reload_keyring(&fixture.broker).await;
     let other = Keyring::generate(crate::clock::now()).expect("a keyring");
-    other.prepare_replacement(&file).expect("written").put_in_place().expect("in place");
+    put(&file, &other);
     reload::reload_keyring(&fixture.broker).await;
     assert_eq!(status(&fixture).await.len(), 2);
     std::fs::write(&file, text).expect("written");

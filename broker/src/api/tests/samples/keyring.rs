@@ -1,7 +1,9 @@
 //! Samples of `/v1/keyring`.
 
 use super::{AT, Sample};
-use crate::api::keyring::{ChangedGeneration, Generation, GenerationState, RemoveGeneration, Resealed};
+use crate::api::keyring::{
+    ChangedGeneration, Generation, GenerationState, RemoveGeneration, Resealed, UnreadableRow,
+};
 
 samples! {
     Generation = [
@@ -10,6 +12,9 @@ samples! {
         generation: 1, state, created_at: AT, retired_at, rows: [("secrets".to_owned(), 2)].into(),
     });
     ChangedGeneration = [Self { generation: 2 }];
-    Resealed = [Self { generation: 2, rows: 4096, remaining: 0 }];
+    Resealed = [0, 1].map(|remaining| {
+        let row = UnreadableRow { table: "secrets".into(), key: "prod/db".into(), problem: "tampered with".into() };
+        Self { generation: 2, rows: 4096, remaining, unreadable: vec![row] }
+    });
     RemoveGeneration = [Self { generation: 1 }];
 }
