@@ -8,13 +8,18 @@ mod release;
 mod request;
 mod volumes;
 
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
+use actix_web::{Error, Resource};
 use vouchsafe_protocol::ReasonCode;
 use vouchsafe_protocol::limits::MAX_REQUEST;
 
 use crate::body::BodyLimits;
 use crate::broker::Broker;
 use crate::health;
+use crate::methods::problem_for_other_methods;
 use crate::problem::{Audience, HttpProblem};
 
 /// The routes of the guests' listener.
@@ -31,8 +36,19 @@ pub fn configure(_: &Broker, app: &mut ServiceConfig) {
         .default_service(web::to(|| async { refuse(ReasonCode::NoSuchRoute) }));
 }
 
-fn resource(path: &str) -> actix_web::Resource {
-    web::resource(path).default_service(web::to(|| async { refuse(ReasonCode::MethodNotAllowed) }))
+fn resource(
+    path: &str,
+) -> Resource<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    web::resource(path)
+        .wrap(from_fn(|request, next| problem_for_other_methods(HttpProblem::for_guest, request, next)))
 }
 
 fn refuse(code: ReasonCode) -> Result<actix_web::HttpResponse, HttpProblem> {

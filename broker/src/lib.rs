@@ -24,6 +24,7 @@ pub mod health;
 pub mod keyring_home;
 pub mod kms;
 pub mod log;
+mod methods;
 pub mod metrics;
 pub mod notify;
 pub mod operators;

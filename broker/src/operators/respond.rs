@@ -9,6 +9,7 @@ use serde::Serialize;
 use vouchsafe_protocol::ReasonCode;
 
 use crate::api::operators::TOKEN_EXPIRES_IN;
+use crate::methods::problem_for_other_methods;
 use crate::problem::HttpProblem;
 
 /// A route, whose answers also say when the token of the request ends.
@@ -24,7 +25,7 @@ pub(super) fn resource(
     >,
 > {
     web::resource(path)
-        .default_service(web::to(|| async { refuse(ReasonCode::MethodNotAllowed) }))
+        .wrap(from_fn(|request, next| problem_for_other_methods(HttpProblem::new, request, next)))
         .wrap(from_fn(say_when_the_token_ends))
 }
 

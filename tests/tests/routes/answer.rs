@@ -92,6 +92,9 @@ impl Rules {
         if answer.field("content-type") != Some(Problem::MEDIA_TYPE) {
             return fault(&format!("content-type {:?}", answer.field("content-type")));
         }
+        if (answer.status == 405) != answer.field("allow").is_some() {
+            return fault("allow belongs to 405");
+        }
         if to_head {
             return Ok(None);
         }

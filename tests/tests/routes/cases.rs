@@ -19,6 +19,8 @@ pub(crate) struct Case {
 pub(crate) enum Expected {
     /// A problem with this code.
     Code(ReasonCode),
+    /// `method-not-allowed`, with these methods in `Allow`.
+    OnlyMethods(&'static str),
     /// A problem with one of these codes.
     OneOf(&'static [ReasonCode]),
     /// Any problem whose status is 4xx.

@@ -9,14 +9,12 @@ use super::described::{Listener, Route};
 pub(crate) fn methods(routes: &[Route]) -> Vec<Case> {
     let mut cases = Vec::new();
     for (index, route) in routes.iter().enumerate() {
-        let has = |method: &str| {
-            let same = |other: &&Route| (other.listener, &other.path) == (route.listener, &route.path);
-            routes.iter().filter(same).any(|other| other.method == method)
-        };
+        let same = |other: &&Route| (other.listener, &other.path) == (route.listener, &route.path);
+        let allowed: Vec<_> = routes.iter().filter(same).map(|other| other.method.as_str()).collect();
+        let expected = Expected::OnlyMethods(allowed.join(", ").leak());
         let methods = METHODS.iter().copied().chain(spread(RARE_METHODS.to_vec(), index, 3));
-        for method in methods.filter(|method| !has(method)) {
+        for method in methods.filter(|method| !allowed.contains(method)) {
             let request = Request::new(method, &route.path);
-            let expected = Expected::Code(ReasonCode::MethodNotAllowed);
             cases.push(case(route.listener, format!("{method} {}", route.path), &request, expected));
         }
     }

@@ -127,11 +127,11 @@ impl World {
                 answer.status
             ));
         }
-        if is_as_expected(case.expected, answer.status, code, to_head) {
+        if is_as_expected(case.expected, &answer, code, to_head) {
             return Ok(());
         }
         let body = String::from_utf8_lossy(&answer.body);
-        Err(format!("expected {:?}, found {} {body}", case.expected, answer.status))
+        Err(format!("expected {:?}, found {} {body} {:?}", case.expected, answer.status, answer.fields))
     }
 
     /// The code of an answer that is a problem.
@@ -170,8 +170,13 @@ fn collect(folder: &Path, found: &mut BTreeMap<PathBuf, (std::time::SystemTime, 
     }
 }
 
-fn is_as_expected(expected: Expected, status: u16, code: Option<ReasonCode>, to_head: bool) -> bool {
+fn is_as_expected(expected: Expected, answer: &Answer, code: Option<ReasonCode>, to_head: bool) -> bool {
+    let status = answer.status;
     match expected {
+        Expected::OnlyMethods(methods) => {
+            let is_code = is_as_expected(Expected::Code(ReasonCode::MethodNotAllowed), answer, code, to_head);
+            is_code && answer.field("allow") == Some(methods)
+        }
         // The answer to HEAD has no body.
         Expected::Code(expected) if to_head => status == expected.status(),
         Expected::Code(expected) => code == Some(expected),
