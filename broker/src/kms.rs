@@ -19,8 +19,8 @@ use zeroize::Zeroizing;
 use self::credentials::Credentials;
 use self::messages::{DecryptRequest, EncryptRequest};
 use crate::config::kms::KmsConfig;
+use crate::service_cas;
 
-mod anchors;
 mod body;
 mod checksum;
 mod credentials;
@@ -29,7 +29,6 @@ mod key;
 mod messages;
 mod problem;
 
-pub use anchors::AnchorsError;
 pub use credentials::CredentialsError;
 pub use error::KmsError;
 pub use key::{KmsKey, KmsKeyError};
@@ -59,9 +58,9 @@ impl CloudKms {
     /// A client. No request is sent.
     ///
     /// # Errors
-    /// [`KmsError::Anchors`] or [`KmsError::Credentials`]: a file that the configuration names cannot be used.
+    /// [`KmsError::Cas`] or [`KmsError::Credentials`]: a file that the configuration names cannot be used.
     pub fn new(config: &KmsConfig) -> Result<Self, KmsError> {
-        let roots = anchors::load(config.ca.as_deref())?;
+        let roots = service_cas::load("kms", config.ca.as_deref())?;
         let agent = http::pinned(&roots).user_agent(concat!("vouchsafe/", env!("CARGO_PKG_VERSION"))).build();
         Ok(Self {
             agent: agent.into(),

@@ -37,6 +37,7 @@ mod reload;
 pub mod root_keyring;
 mod rounds;
 pub mod server;
+pub mod service_cas;
 #[cfg(test)]
 mod testing;
 pub mod tls;

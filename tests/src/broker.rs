@@ -36,6 +36,7 @@ pub struct Broker {
     identity: String,
     token: String,
     process: Option<Child>,
+    variables: Vec<(&'static str, PathBuf)>,
 }
 
 impl Broker {
@@ -104,7 +105,15 @@ impl Broker {
         let home = folder.join(".config/vouchsafe");
         fs::create_dir_all(&home)?;
         fs::copy(folder.join("data/operator.toml"), home.join("operator.toml"))?;
-        Ok(Self { folder: folder.to_owned(), guests, operators, identity, token, process: None })
+        Ok(Self {
+            folder: folder.to_owned(),
+            guests,
+            operators,
+            identity,
+            token,
+            process: None,
+            variables: Vec::new(),
+        })
     }
 
     /// Runs `vouchsafe serve`, and waits until it is ready.
@@ -118,6 +127,7 @@ impl Broker {
             .arg(program("vouchsafe")?)
             .args(["serve", "--config"])
             .arg(self.config())
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -138,6 +148,11 @@ impl Broker {
             thread::sleep(Duration::from_millis(10));
         }
         bail!("the broker is not ready after 10 s: {}", self.read_log())
+    }
+
+    /// Sets a variable of the environment for later runs.
+    pub fn set_variable(&mut self, name: &'static str, value: PathBuf) {
+        self.variables.push((name, value));
     }
 
     /// `kill -9`.

@@ -2,10 +2,10 @@
 
 use vouchsafe_keystore::keyring::wrapped::UnwrappedKeyError;
 
-use super::anchors::AnchorsError;
 use super::credentials::CredentialsError;
 use super::key::{KmsKey, KmsKeyError};
 use super::problem::Problem;
+use crate::service_cas::ServiceCasError;
 
 /// Why a root key was not wrapped or unwrapped.
 #[derive(Debug, thiserror::Error)]
@@ -15,7 +15,7 @@ pub enum KmsError {
     Key(#[from] KmsKeyError),
     /// The CAs of the service.
     #[error(transparent)]
-    Anchors(#[from] AnchorsError),
+    Cas(#[from] ServiceCasError),
     /// The file with the credentials.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),

@@ -8,10 +8,11 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use prost::Message as _;
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts};
-use vouchsafe_system::{http, pem};
+use vouchsafe_system::http;
 
 use super::error::TracesError;
 use crate::config::TracesConfig;
+use crate::service_cas;
 
 /// Sends to one collector.
 pub(super) struct Client {
@@ -32,16 +33,13 @@ pub(super) enum Outcome {
 
 impl Client {
     pub(super) fn new(config: &TracesConfig) -> Result<Self, TracesError> {
-        let roots = match &config.ca {
-            None => RootCerts::PlatformVerifier,
-            Some(path) => {
-                let failed = |source| TracesError::Ca { path: path.clone(), source };
-                let roots = pem::read_certificates(path).map_err(failed)?;
-                let roots: Vec<_> = roots.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
-                RootCerts::new_with_certs(&roots)
-            }
+        let cas = if config.ca.is_some() || config.endpoint.starts_with("https:") {
+            service_cas::load("traces", config.ca.as_deref())?
+        } else {
+            Vec::new()
         };
-        let config_of_agent = http::with_roots(roots)
+        let cas: Vec<_> = cas.iter().map(|ca| Certificate::from_der(ca).to_owned()).collect();
+        let config_of_agent = http::with_roots(RootCerts::new_with_certs(&cas))
             .timeout_global(Some(TIMEOUT))
             .user_agent(concat!("vouchsafe/", env!("CARGO_PKG_VERSION")))
             .build();

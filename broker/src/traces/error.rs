@@ -1,10 +1,10 @@
 //! Why traces cannot be sent.
 
 use std::io;
-use std::path::PathBuf;
 
 use vouchsafe_keystore::RandomError;
-use vouchsafe_system::pem;
+
+use crate::service_cas::ServiceCasError;
 
 /// Why traces cannot be sent.
 #[derive(Debug, thiserror::Error)]
@@ -13,13 +13,8 @@ pub enum TracesError {
     #[error(transparent)]
     Random(#[from] RandomError),
     /// The collector's CAs cannot be read.
-    #[error("traces.ca {}: {source}", path.display())]
-    Ca {
-        /// The file.
-        path: PathBuf,
-        /// The fault.
-        source: pem::Error,
-    },
+    #[error(transparent)]
+    Cas(#[from] ServiceCasError),
     /// The system does not provide a thread.
     #[error("cannot start the thread for traces: {0}")]
     Thread(io::Error),

@@ -161,7 +161,7 @@ fn a_missing_ca_is_named_at_the_start() {
     let ca = Some(PathBuf::from("/nonexistent/collector.pem"));
     let config = TracesConfig { endpoint: AWAY.to_owned(), ca, one_in: 1 };
     let error = Traces::start(&config, Metrics::new().expect("metrics").traces).err().expect("no CA");
-    assert!(error.to_string().starts_with("traces.ca /nonexistent/collector.pem: "), "{error}");
+    assert!(error.to_string().starts_with("traces.ca: /nonexistent/collector.pem: "), "{error}");
 }
 
 #[test]

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use vouchsafe_broker::clock;
 use vouchsafe_broker::config::kms::KmsConfig;
-use vouchsafe_broker::kms::{AnchorsError, CloudKms, CredentialsError, KmsError, KmsKey, Problem};
+use vouchsafe_broker::kms::{CloudKms, CredentialsError, KmsError, KmsKey, Problem};
+use vouchsafe_broker::service_cas::ServiceCasError;
 use vouchsafe_keystore::Keyring;
 use vouchsafe_keystore::keyring::wrapped::{StoredKeyring, UnwrappedKeyError, WrappedKeyring};
 use vouchsafe_protocol::UnixTime;
@@ -343,7 +344,7 @@ fn t37_only_the_configured_ca_is_trusted() {
     let loose = world.kms.ca(world.folder.path());
     fs::set_permissions(&loose, Permissions::from_mode(0o666)).expect("set");
     let refused = CloudKms::new(&KmsConfig { ca: Some(loose), ..config }).unwrap_err();
-    assert!(matches!(refused, KmsError::Anchors(AnchorsError::File(_))), "{refused}");
+    assert!(matches!(refused, KmsError::Cas(ServiceCasError::File { .. })), "{refused}");
 }
 
 #[test]

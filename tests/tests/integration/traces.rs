@@ -223,3 +223,31 @@ fn t44_no_request_waits_for_a_collector_that_hangs() {
     assert!(stopping.elapsed() < Duration::from_secs(10), "{:?}", stopping.elapsed());
     assert!(world.broker.read_log().contains("broker.stopped"));
 }
+
+/// The system's CAs do not know the collector's, and `SSL_CERT_FILE` adds none.
+#[test]
+fn t37_no_environment_variable_brings_in_a_ca_for_traces() {
+    let others = TempDir::new().unwrap();
+    let collector = collector(&others);
+    let ca = others.path().join("data/tls/ca.pem");
+    let section = format!("[traces]\nendpoint = \"{}\"\none_in = 1\n", collector.endpoint());
+    let mut world = traced(&section);
+    world.broker.stop().unwrap();
+    world.broker.set_variable("SSL_CERT_FILE", ca.clone());
+    world.broker.set_variable("SSL_CERT_DIR", ca.parent().unwrap().to_owned());
+    let before = world.broker.read_log().len();
+    world.broker.run().unwrap();
+    assert_eq!(world.value(&simulated(), PATH), VALUE);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let failed = loop {
+        let log = world.broker.read_log();
+        if let Some(line) = log[before..].lines().find(|line| line.contains("traces.failed")) {
+            break line.to_owned();
+        }
+        assert!(Instant::now() < deadline, "{log}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert!(failed.contains("certificate"), "{failed}");
+    let taken = collector.taken();
+    assert!(taken.bodies.is_empty(), "{:?}", taken.faults);
+}
