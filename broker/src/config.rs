@@ -179,7 +179,7 @@ pub enum LogLevel {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}{}", path.display(), if source.kind() == std::io::ErrorKind::PermissionDenied { FOREIGN } else { "" })]
     Read {
         /// The file.
         path: PathBuf,
@@ -357,6 +357,9 @@ const fn stop_timeout() -> Duration {
 
 /// The largest body that an operator sends.
 const LEAST_BODIES: usize = vouchsafe_protocol::bundle::MAX_BUNDLE / (1024 * 1024);
+
+const FOREIGN: &str =
+    "; it belongs to another user: if root has put it back, give it to the broker's user, with `chown USER`";
 
 #[cfg(test)]
 mod tests;

@@ -84,6 +84,34 @@ fn evidence(vm: &SimulatedVm, kinds: Kinds) -> Evidence {
     )
 }
 
+#[test]
+fn no_file_is_written_over_nor_one_of_two_written() {
+    for (taken, free) in [("db.cedar", "db.baseline.json"), ("db.baseline.json", "db.cedar")] {
+        let folder = Folder::new(&SimulatedVm::new(), Kinds::BOTH);
+        folder.write(taken, b"mine");
+        let roots: Vec<&str> = ROOTS.iter().flat_map(|root| ["--anchor", root]).collect();
+        let new = [
+            "policy",
+            "new",
+            "--for",
+            "app",
+            "--evidence",
+            "vm.json",
+            "--out",
+            "db.cedar",
+            "--name",
+            "prod/db",
+        ];
+        let said = folder.said(2, &[&new[..], &roots].concat());
+        let expected = format!(
+            "{taken}: exists already, and is not overwritten: name a new file, or move that one away first"
+        );
+        assert!(said.contains(&expected), "{said}");
+        assert_eq!(folder.read(taken), "mine");
+        assert!(!folder.path(free).exists());
+    }
+}
+
 /// The output describes the files: policy and baseline are accepted unchanged, release to this VM, and to no
 /// VM that booted anything else.
 #[test]

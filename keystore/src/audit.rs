@@ -20,7 +20,7 @@ pub enum AuditError {
     /// Records are missing.
     #[error(
         "the newest records were cut off: the log has {records}, the checkpoint {checkpoint}. Either the database is an old copy, or \
-         somebody removed records"
+         somebody removed records{AFTER_RESTORE}"
     )]
     CutOff {
         /// Number of records in the log.
@@ -30,7 +30,7 @@ pub enum AuditError {
     },
     /// The log has other records.
     #[error(
-        "the log was rewritten: its first {} records are others than those of the checkpoint, {checkpoint}", checkpoint.size
+        "the log was rewritten: its first {} records are others than those of the checkpoint, {checkpoint}{AFTER_RESTORE}", checkpoint.size
     )]
     Rewritten {
         /// The checkpoint that it contradicts.
@@ -65,6 +65,9 @@ pub async fn audit(
     }
     Ok(CopySummary::new(database, &log)?)
 }
+
+const AFTER_RESTORE: &str = ". If the log has a record `keystore.restore` (`vouchsafe decisions list --outcome operator`), a loss may have \
+                             been accepted then: give the checkpoints since its time alone (`journalctl --since`)";
 
 /// The newest head in the file beside a database.
 fn beside(database: &Path, keyring: &Keyring) -> Result<Option<Checkpoint>, OpenError> {

@@ -120,7 +120,7 @@ fn evidence(client: &Client, id: DecisionId, out: Option<&Path>, json: bool) -> 
             serde_json::to_writer_pretty(&mut open, &file)?;
             open.write_all(b"\n")
         });
-    written.map_err(|error| Failure::file(out, error))?;
+    written.map_err(|error| Failure::new_file(out, &error))?;
     output::show(json, json!({ "id": id, "out": out }), |_: Value| {
         format!(
             "Written to {0}. Verify it again: vouchsafe verify decision {0} --broker IDENTITY --collateral FILE",

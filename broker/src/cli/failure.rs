@@ -98,6 +98,17 @@ impl Failure {
         self
     }
 
+    /// A file that is to be new could not be made.
+    pub(super) fn new_file(path: &Path, error: &std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
+            return Self::file(
+                path,
+                "exists already, and is not overwritten: name a new file, or move that one away first",
+            );
+        }
+        Self::file(path, error)
+    }
+
     pub(super) fn file(path: &Path, detail: impl ToString) -> Self {
         Self::File { path: path.to_owned(), detail: detail.to_string() }
     }

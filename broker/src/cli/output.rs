@@ -28,7 +28,8 @@ pub(super) fn print_document(text: &str) -> Result<ExitCode, Failure> {
 pub(super) fn write_document(text: &str, out: Option<&Path>, then: &str) -> Result<ExitCode, Failure> {
     let Some(out) = out else { return print_document(text) };
     let file = OpenOptions::new().write(true).create_new(true).open(out);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| Failure::file(out, error))?;
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| Failure::new_file(out, &error))?;
     print(&format!("Written to {}. {then}", out.display()))
 }
 
@@ -81,7 +82,7 @@ fn sync_folder(path: &Path) -> Result<(), Failure> {
 /// Creates a file, which must not exist, that only its owner can read.
 pub(super) fn new_private(path: &Path) -> Result<fs::File, Failure> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.map_err(|error| Failure::file(path, error))
+    file.map_err(|error| Failure::new_file(path, &error))
 }
 
 /// Writes one JSON value.

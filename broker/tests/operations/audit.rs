@@ -86,6 +86,7 @@ fn t58_a_log_that_was_cut_off_or_rewritten_contradicts_its_checkpoints() {
     let (code, said) = broker.audit(&[], "log.json");
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("the log was rewritten: its first 3 records are others"), "{said}");
+    assert!(said.contains("If the log has a record `keystore.restore` (`vouchsafe decisions list"), "{said}");
     assert_eq!(broker.audit(&[], "later.json").0, Some(0));
 }
 

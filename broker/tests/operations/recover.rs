@@ -54,6 +54,12 @@ fn a_recovered_administrator_takes_over() {
     assert!(recovered.status.success(), "{logged}");
     assert!(printed.contains("vouchsafe operator remove NAME --operator "), "{printed}");
     assert!(printed.contains("token, which ends at 20"), "{printed}");
+    for line in [
+        format!("  install -m 600 {0} rescue.toml && rm {0}\n", out.display()),
+        "  install -D -m 600 rescue.toml ~/.config/vouchsafe/operator.toml && rm rescue.toml\n".to_owned(),
+    ] {
+        assert!(printed.contains(&line), "{printed}");
+    }
     assert!(logged.contains("keystore.administrator_recovered") && logged.contains("WARN"), "{logged}");
     assert_eq!(fs::metadata(&out).expect("written").permissions().mode() & 0o777, 0o600);
 
@@ -85,7 +91,12 @@ fn a_taken_name_or_file_is_refused_and_nothing_is_written() {
     assert!(!new.exists());
     let theirs = broker.path("theirs.toml");
     fs::write(&theirs, "theirs").expect("written");
-    refused("rescue", &theirs, &[], "theirs.toml: File exists");
+    refused(
+        "rescue",
+        &theirs,
+        &[],
+        "theirs.toml: exists already, and is not overwritten: name a new file, or move that one away first",
+    );
     assert_eq!(fs::read_to_string(&theirs).expect("read"), "theirs");
     let config = broker.path("data/broker.toml");
     let written = fs::read_to_string(&config).expect("read");

@@ -18,7 +18,7 @@ pub enum KeyringFileError {
     #[error(
         "keyring {}: {source}{}",
         path.display(),
-        if source.kind() == io::ErrorKind::NotFound { ABSENT } else { "" }
+        advice(source.kind())
     )]
     Io {
         /// The file.
@@ -128,7 +128,40 @@ pub(super) fn io_error(path: &Path, source: io::Error) -> KeyringFileError {
     KeyringFileError::Io { path, source }
 }
 
+const fn advice(fault: io::ErrorKind) -> &'static str {
+    match fault {
+        io::ErrorKind::NotFound => ABSENT,
+        io::ErrorKind::PermissionDenied => FOREIGN,
+        _ => "",
+    }
+}
+
 /// The largest file, in bytes.
 pub(super) const MAX_FILE: usize = 64 * 1024;
 const ABSENT: &str = "; if this broker existed before, put back the keyring from its backup, without which the database \
                       cannot be read (docs/operations.md); `vouchsafe init` creates a keyring with a new broker";
+const FOREIGN: &str =
+    "; it belongs to another user: if root has put it back, give it to the broker's user, with `chown USER`";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_root_has_put_back_is_told_apart_from_a_lost_one() {
+        let said = |kind: io::ErrorKind| io_error(Path::new("keyring.json"), kind.into()).to_string();
+        for (kind, advice) in [
+            (
+                io::ErrorKind::PermissionDenied,
+                "; it belongs to another user: if root has put it back, give it to the broker's user",
+            ),
+            (
+                io::ErrorKind::NotFound,
+                "; if this broker existed before, put back the keyring from its backup",
+            ),
+        ] {
+            assert!(said(kind).contains(advice), "{}", said(kind));
+        }
+        assert_eq!(said(io::ErrorKind::Interrupted).matches(';').count(), 0);
+    }
+}

@@ -41,7 +41,7 @@ impl Created {
             file.write_all(bytes)?;
             file.sync_all()
         };
-        write(self).map_err(|error: io::Error| Failure::file(path, error))
+        write(self).map_err(|error: io::Error| Failure::new_file(path, &error))
     }
 
     /// Registers a file that another function created or is about to create.

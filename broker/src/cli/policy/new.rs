@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -125,6 +125,12 @@ impl New {
         written.template.accepts.extend(&self.accept);
         let text = written.template.generate();
         let said = self.said(&written, &text)?;
+        // Both files or neither.
+        for file in written.baseline.iter().map(|(_, _, file)| file).chain(&self.out) {
+            if file.exists() {
+                return Err(Failure::new_file(file, &ErrorKind::AlreadyExists.into()));
+            }
+        }
         if let Some((_, baseline, file)) = &written.baseline {
             create(file, baseline)?;
         }
@@ -267,7 +273,7 @@ fn refused(name: Option<&ObjectName>, template: &PolicyTemplate, text: &str) -> 
 
 fn create(path: &Path, text: &str) -> Result<(), Failure> {
     let file = OpenOptions::new().write(true).create_new(true).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| Failure::file(path, error))
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| Failure::new_file(path, &error))
 }
 
 /// A code of `@accepts`.
