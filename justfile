@@ -97,6 +97,7 @@ observe *ARGS: (announce "observe" "about a minute once built") setup
     cargo build {{ programs }}
     "$(scripts/tool promtool)" check rules config/prometheus/alerts.yml
     "$(scripts/tool promtool)" test rules config/prometheus/alerts.test.yml
+    "$(scripts/tool promtool)" check config --syntax-only config/prometheus/prometheus.yml
     cargo run --quiet -p vouchsafe-tests --bin observe -- --prometheus "$(scripts/tool prometheus)" {{ ARGS }}
 
 # Real boots under QEMU (TCG) with OVMF and a software TPM. `boot-test all`: Debian 12, 13 and sid unlock their root file systems with keys from a

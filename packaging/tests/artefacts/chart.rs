@@ -47,7 +47,7 @@ fn most() -> Value {
             "operatorsFrom": [{ "namespaceSelector": { "matchLabels": { "a": "b" } } }],
             "egress": [{ "ports": [{ "port": 8080 }] }],
         },
-        "serviceMonitor": { "enabled": true, "token": { "secretName": "t" }, "ca": { "secretName": "c" } },
+        "serviceMonitor": { "enabled": true, "ca": { "secretName": "c" } },
         "serviceAccount": { "annotations": { "a": "b" } },
         "podAnnotations": { "a": "b" },
         "podLabels": { "a": "b" },
@@ -118,7 +118,7 @@ fn missing_and_unknown_values_are_errors() {
     };
     without.insert("additional properties 'replicas' not allowed", with("replicas", json!(2)));
     without.insert(
-        "serviceMonitor.token.secretName is required",
+        "serviceMonitor.ca.secretName is required",
         with("serviceMonitor", json!({ "enabled": true })),
     );
     // Ports below 1024 need a capability that the pod has not.
@@ -223,6 +223,19 @@ fn operators_are_served_inside_the_cluster_only() {
     assert_eq!(list(&rules[1]["from"]).len(), 1);
     // Unless somebody is named, nobody connects.
     assert_eq!(ingress(&rendered(&least())).len(), 1);
+}
+
+/// The broker serves its metrics without a token: the test of the operators' routes shows it.
+#[test]
+fn prometheus_gets_the_metrics_from_the_operators_service_without_a_token() {
+    let objects = rendered(&most());
+    let monitor = object(&objects, "ServiceMonitor", "vouchsafe");
+    let expected = json!([{
+        "port": "operators", "path": "/metrics", "scheme": "https", "interval": "30s",
+        "tlsConfig": { "ca": { "secret": { "name": "c", "key": "ca.pem" } }, "serverName": "127.0.0.1" },
+    }]);
+    assert_eq!(monitor["spec"]["endpoints"], expected);
+    assert_eq!(object(&objects, "Service", "vouchsafe-operators")["spec"]["ports"][0]["name"], "operators");
 }
 
 #[test]

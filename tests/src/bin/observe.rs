@@ -164,17 +164,24 @@ impl Drop for Prometheus {
     }
 }
 
+/// The shipped sample, for this broker.
 fn configuration_for(broker: &Broker) -> anyhow::Result<String> {
     let operators = broker.operators_url();
     let target =
         operators.strip_prefix("https://").context("operators connect by https")?.trim_end_matches('/');
-    let rules = root().join("config/prometheus/alerts.yml");
-    Ok(format!(
-        "global: {{ scrape_interval: {SCRAPE_SECONDS}s, evaluation_interval: 2s }}\nrule_files: [{:?}]\nscrape_configs:\n  - job_name: \
-         vouchsafe\n    scheme: https\n    tls_config: {{ ca_file: {:?} }}\n    static_configs: [{{ targets: [{target:?}] }}]\n",
-        rules.display(),
-        broker.ca().display(),
-    ))
+    let folder = root().join("config/prometheus");
+    let mut sample = fs::read_to_string(folder.join("prometheus.yml"))?;
+    for (shipped, here) in [
+        ("scrape_interval: 30s", format!("scrape_interval: {SCRAPE_SECONDS}s")),
+        ("evaluation_interval: 30s", "evaluation_interval: 2s".to_owned()),
+        ("/etc/prometheus/vouchsafe/alerts.yml", folder.join("alerts.yml").display().to_string()),
+        ("/etc/prometheus/vouchsafe/ca.pem", broker.ca().display().to_string()),
+        ("127.0.0.1:8444", target.to_owned()),
+    ] {
+        ensure!(sample.matches(shipped).count() == 1, "the sample has not {shipped} once");
+        sample = sample.replace(shipped, &here);
+    }
+    Ok(sample)
 }
 
 /// The queries of all panels, with the variables filled in as Grafana would.
