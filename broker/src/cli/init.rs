@@ -21,9 +21,9 @@ use self::host::Host;
 use self::kms::KmsOptions;
 use super::failure::Failure;
 use super::{client, operator, output, serve, trusted_file, when};
-use crate::config::Listener;
+use crate::config::{Listener, LogConfig, LogFormat, LogLevel};
 use crate::keyring_home::KeyringHome;
-use crate::{clock, random, tls};
+use crate::{clock, log, random, tls};
 
 #[derive(Debug, Args)]
 pub(super) struct Init {
@@ -110,6 +110,8 @@ impl Init {
         }
         let given = self.given_tls()?;
         let kms = self.kms.section()?;
+        // Warnings about Cloud KMS.
+        log::start(LogConfig { format: LogFormat::Human, level: LogLevel::Warn });
         random::warm().map_err(|error| Failure::Usage(error.to_string()))?;
         let mut created = Created::default();
         let data = self.folder(&mut created)?;

@@ -1,9 +1,11 @@
 //! Cloud KMS over TLS, and a metadata server, as far as the broker uses them. Every member of every request is checked.
 
+mod metadata;
+
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io::{BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,6 +14,7 @@ use std::thread;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+pub(crate) use metadata::FakeMetadata;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -359,43 +362,4 @@ fn cipher(key: &[u8; 32]) -> LessSafeKey {
 fn crc32c(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
     !bytes.iter().fold(u32::MAX, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
-}
-
-/// A metadata server that answers every request alike, and notes what was asked for.
-pub(crate) struct FakeMetadata {
-    address: SocketAddr,
-    pub(crate) asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl FakeMetadata {
-    /// One that has a token.
-    pub(crate) fn start() -> Self {
-        let body = json!({ "access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer" });
-        Self::answering("200 OK", "Metadata-Flavor: Google\r\n", &body.to_string())
-    }
-
-    pub(crate) fn answering(status: &str, headers: &str, body: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
-        let address = listener.local_addr().expect("an address");
-        let (answer, asked) = (http(status, headers, body), Arc::new(Mutex::new(Vec::new())));
-        let noted = Arc::clone(&asked);
-        thread::spawn(move || {
-            for mut stream in listener.incoming().map_while(Result::ok) {
-                let request = Request::read(&mut BufReader::new(&stream));
-                let Some(Request { line, headers, .. }) = request else { continue };
-                let flavor = headers.get("metadata-flavor").cloned().unwrap_or_default();
-                noted.lock().expect("a list").push(format!("{line} {flavor}"));
-                answer_all(&mut stream, &answer);
-            }
-        });
-        Self { address, asked }
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-}
-
-fn answer_all(stream: &mut TcpStream, answer: &[u8]) {
-    let _closed = stream.write_all(answer);
 }
