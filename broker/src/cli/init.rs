@@ -359,7 +359,7 @@ impl Made {
             guest_folder.display(),
             config.display(),
             operator_file.display(),
-            keyring.as_deref().unwrap_or(Path::new("keyring.json")).display(),
+            keyring.clone().unwrap_or_else(|| config.with_file_name("keyring.json")).display(),
             operator::end(*expires_at),
         )
     }

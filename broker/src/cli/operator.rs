@@ -47,8 +47,8 @@ enum Action {
         /// How long the token is valid: a duration such as 30d, at most 366d, or `never`.
         #[arg(long, value_name = "DURATION", default_value = "90d", value_parser = when::lifetime)]
         expires_in: TokenLifetime,
-        /// Write an operator file for the new operator (server, CA and token) to this new file (0600), instead of printing
-        /// the token.
+        /// Write an operator file for the new operator (server, CA and token) to this new file (0600), or with `-` to standard
+        /// output, instead of printing the token.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
@@ -92,8 +92,12 @@ impl OperatorCommand {
                 let client = connection.open()?;
                 let added = client.post("/v1/operators/add", &request)?;
                 match out {
-                    Some(file) => write(&client, json, added, &file),
-                    None => output::show(json, added, |added: AddedOperator<'_>| token(&added)),
+                    Some(file) if output::is_standard_output(&file) && !json => {
+                        let added: AddedOperator<'_> = output::read_answer(added)?;
+                        output::print_document(&client.operator_file(&added.token))
+                    }
+                    Some(file) if !output::is_standard_output(&file) => write(&client, json, added, &file),
+                    _ => output::show(json, added, |added: AddedOperator<'_>| token(&added)),
                 }
             }
             Action::List => list(&connection.open()?, json),

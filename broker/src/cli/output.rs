@@ -33,6 +33,11 @@ pub(super) fn write_document(text: &str, out: Option<&Path>, then: &str) -> Resu
     print(&format!("Written to {}. {then}", out.display()))
 }
 
+/// Whether `--out` names standard output.
+pub(super) fn is_standard_output(out: &Path) -> bool {
+    out == Path::new("-")
+}
+
 fn write_out(text: &str) -> Result<ExitCode, Failure> {
     let mut stdout = io::stdout().lock();
     let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };

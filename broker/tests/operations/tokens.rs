@@ -283,6 +283,29 @@ fn a_rotation_for_another_operator_continues_with_a_token_in_force() {
     assert!(world.works(&kim));
 }
 
+/// Where no file can be copied from, such as a container without a shell.
+#[test]
+fn an_operator_file_can_be_printed() {
+    let world = World::new(&[]);
+    let kim = world.path("kim.toml");
+    for command in [
+        &["operator", "add", "kim", "--role", "editor", "--namespace", "prod", "--out", "-"][..],
+        &["operator", "rotate", "kim", "--out", "-"],
+    ] {
+        let (printed, _) = world.run(command);
+        write_private(&kim, &printed);
+        assert!(world.works(&kim), "{printed}");
+        let (json, _) = world.run(&["operator", "rotate", "kim", "--out", "-", "--json"]);
+        let answer: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        assert!(
+            answer["token"].as_str().is_some_and(|token| token.starts_with("vouchsafe-operator.")),
+            "{json}"
+        );
+        assert!(!world.works(&kim));
+    }
+    assert!(!Path::new("-").exists() && left_in(Path::new(".")).is_empty());
+}
+
 #[test]
 fn two_rotations_in_one_folder_are_kept_apart() {
     let world = World::new(&[]);
@@ -437,12 +460,14 @@ fn an_end_out_of_bounds_is_refused_by_init() {
 }
 
 #[test]
-fn init_says_when_its_token_ends() {
+fn init_says_when_its_token_ends_and_what_to_back_up() {
     for (end, expected) in [("never", ", which never ends: "), ("30d", ", which ends at 20")] {
         let folder = TempDir::new().expect("a folder");
         let output = init(folder.path(), &["--expires-in", end]);
         let said = text(&output.stdout);
         assert!(said.contains(&format!("Server, CA and token of operator admin{expected}")), "{said}");
+        let keyring = folder.path().canonicalize().expect("there").join("data/keyring.json");
+        assert!(said.contains(&format!("Back up the keyring, {}, separately", keyring.display())), "{said}");
     }
     let folder = TempDir::new().expect("a folder");
     let output = init(folder.path(), &["--expires-in", "30d", "--json"]);

@@ -36,8 +36,8 @@ pub(super) struct Rotate {
     /// How long the old token stays valid besides the new one: a duration such as 1h, at most 7d. It never outlives its own end.
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = when::overlap)]
     overlap: u64,
-    /// Write an operator file for the other operator (server, CA and token) to this new file (0600), instead of printing the
-    /// token.
+    /// Write an operator file for the other operator (server, CA and token) to this new file (0600), or with `-` to standard output,
+    /// instead of printing the token.
     #[arg(long, value_name = "FILE", requires = "name")]
     out: Option<PathBuf>,
 }
@@ -46,8 +46,10 @@ impl Rotate {
     pub(super) fn run(self, connection: &Connection, json: bool) -> Result<ExitCode, Failure> {
         match (&self.name, &self.out) {
             (None, _) => self.own(connection, json),
-            (Some(name), Some(out)) => self.to_file(name, out, &connection.credential()?, json),
-            (Some(_), None) => self.printed(&connection.credential()?, json),
+            (Some(name), Some(out)) if !output::is_standard_output(out) => {
+                self.to_file(name, out, &connection.credential()?, json)
+            }
+            (Some(_), _) => self.printed(&connection.credential()?, json),
         }
     }
 
@@ -103,6 +105,9 @@ impl Rotate {
     fn printed(&self, credential: &Credential, json: bool) -> Result<ExitCode, Failure> {
         let new = generate()?;
         let RotatedToken { name, expires_at, .. } = self.send(credential, self.name.as_deref(), &new)?;
+        if self.out.is_some() && !json {
+            return output::print_document(&credential.with_token(&new).for_another(Path::new("-")).text());
+        }
         let added = AddedOperator { name: name.into(), token: new.expose().into(), expires_at };
         if json { output::print_json(&added) } else { output::print(&token(&added)) }
     }
