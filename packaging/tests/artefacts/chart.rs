@@ -221,6 +221,11 @@ fn operators_are_served_inside_the_cluster_only() {
     let rules = ingress(&objects);
     assert_eq!((ports(&rules[0]), ports(&rules[1])), (vec![json!("guests")], vec![json!("operators")]));
     assert_eq!(list(&rules[1]["from"]).len(), 1);
+    // Google's CRLs are at http:// addresses. The metadata server has tokens of the node.
+    let egress = list(&object(&objects, "NetworkPolicy", "vouchsafe")["spec"]["egress"]);
+    assert_eq!(egress.iter().flat_map(ports).collect::<Vec<_>>(), [53, 53, 443, 80, 8080]);
+    let to = list(&egress[2]["to"]).iter().map(|to| text(&to["ipBlock"]["except"][0])).collect::<Vec<_>>();
+    assert_eq!(to, ["169.254.0.0/16", "fe80::/10"]);
     // Unless somebody is named, nobody connects.
     assert_eq!(ingress(&rendered(&least())).len(), 1);
 }
