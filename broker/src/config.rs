@@ -25,6 +25,7 @@ use seconds::seconds;
 pub use traces::TracesConfig;
 use url::is_url;
 
+use crate::foreign;
 use crate::keyring_home::KeyringHome;
 
 /// Everything that can be configured.
@@ -179,7 +180,7 @@ pub enum LogLevel {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read {}: {source}{}", path.display(), if source.kind() == std::io::ErrorKind::PermissionDenied { FOREIGN } else { "" })]
+    #[error("cannot read {}: {source}{}", path.display(), foreign::advice(source.kind()))]
     Read {
         /// The file.
         path: PathBuf,
@@ -357,9 +358,6 @@ const fn stop_timeout() -> Duration {
 
 /// The largest body that an operator sends.
 const LEAST_BODIES: usize = vouchsafe_protocol::bundle::MAX_BUNDLE / (1024 * 1024);
-
-const FOREIGN: &str =
-    "; it belongs to another user: if root has put it back, give it to the broker's user, with `chown USER`";
 
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,7 @@ pub mod clock;
 pub mod collateral;
 pub mod config;
 mod failed;
+mod foreign;
 pub mod gate;
 pub mod guests;
 pub mod hardening;

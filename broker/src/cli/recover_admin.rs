@@ -104,8 +104,8 @@ impl RecoverAdmin {
     fn human(&self, end: &str) -> String {
         let out = self.out.display();
         format!(
-            "Administrator {name} was added. Server, CA and token, which {end}: {out}\n\nThe file is that of the user who ran this. Start the \
-             broker, and as the user who is to be the administrator, or with sudo, make it yours:\n\n  install -m 600 {out} {name}.toml && rm \
+            "Administrator {name} was added. Server, CA and token, which {end}: {out}\n\nStart the broker. The file \
+             belongs to the user who ran this, and a file of another user is refused. As root, take it:\n\n  install -m 600 {out} {name}.toml && rm \
              {out}\n\nThen remove accounts whose tokens are lost, and put the file in the place of the old one:\n\n  vouchsafe operator list \
              --operator {name}.toml\n  vouchsafe operator remove NAME --operator {name}.toml\n  install -D -m 600 {name}.toml \
              ~/.config/vouchsafe/operator.toml && rm {name}.toml\n",

@@ -27,19 +27,29 @@ pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, Failure> {
 }
 
 /// Refuses to open a broker's data as another user than its owner, root included: files that are made then would be out of
-/// the broker's reach.
+/// the broker's reach. Files that are out of its reach already are named.
 pub(super) fn require_owner(folder: &Path) -> Result<(), Failure> {
-    let Ok(metadata) = std::fs::metadata(folder) else { return Ok(()) };
-    let uid = metadata.uid();
-    if uid == rustix::process::geteuid().as_raw() {
-        return Ok(());
-    }
-    Err(Failure::file(
-        folder,
-        format!(
+    let foreign_owner = |path: &Path| {
+        let uid = std::fs::metadata(path).ok()?.uid();
+        (uid != rustix::process::geteuid().as_raw()).then_some(uid)
+    };
+    if let Some(uid) = foreign_owner(folder) {
+        let detail = format!(
             "belongs to user id {uid}: run this as that user, such as with `runuser -u USER -- vouchsafe …`"
-        ),
-    ))
+        );
+        return Err(Failure::file(folder, detail));
+    }
+    for file in DATABASE.map(|name| folder.join(name)) {
+        if let Some(uid) = foreign_owner(&file) {
+            let detail = format!(
+                "belongs to user id {uid}, and not to the owner of its folder: `chown --reference={} {}`",
+                folder.display(),
+                file.display()
+            );
+            return Err(Failure::file(&file, detail));
+        }
+    }
+    Ok(())
 }
 
 /// Reads a file that only its owner may change. Permissions are checked on the open file, not on its name.
@@ -56,6 +66,10 @@ pub(super) fn read_unwritable(path: &Path) -> Result<Vec<u8>, Failure> {
 pub(super) fn check_folder(path: &Path) -> Result<(), Failure> {
     Ok(examine(path, Others::MayNothing)?)
 }
+
+/// The files of the keystore in its folder.
+const DATABASE: [&str; 5] =
+    ["keystore.db", "keystore.db-wal", "keystore.db-shm", "keystore.db.lock", "keystore.head"];
 
 /// More than any operator file has, with the CAs in it.
 const LARGEST: u64 = 4 * 1024 * 1024;

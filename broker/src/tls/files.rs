@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use rustls::pki_types::CertificateDer;
 use vouchsafe_system::pem;
 
+use crate::foreign;
+
 /// Why TLS of a listener cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file is missing or has no such PEM block.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}{}", path.display(), advice(source))]
     File {
         /// The file.
         path: PathBuf,
@@ -26,6 +28,13 @@ pub enum TlsError {
         /// The fault.
         source: rustls::Error,
     },
+}
+
+fn advice(fault: &pem::Error) -> &'static str {
+    match fault {
+        pem::Error::Io(fault) => foreign::advice(fault.kind()),
+        _ => "",
+    }
 }
 
 /// All certificates of a PEM file, at least one.

@@ -42,6 +42,51 @@ fn t42_a_data_folder_or_database_of_others_or_for_others_is_refused() {
     }
 }
 
+/// Such as files that root has put back. Only root can give them away.
+#[test]
+fn files_out_of_the_reach_of_the_brokers_user_are_named_with_the_next_step() {
+    let folder = TempDir::new().expect("a folder");
+    made(folder.path(), &["--guests", "127.0.0.1:0", "--operators", "127.0.0.1:0"]);
+    let data = folder.path().join("data");
+    if std::os::unix::fs::chown(&data, Some(65_534), None).is_err() {
+        return;
+    }
+    chmod(folder.path(), 0o755);
+    // Where that user can run it.
+    let program = folder.path().join("vouchsafe");
+    std::fs::copy(env!("CARGO_BIN_EXE_vouchsafe"), &program).expect("copied");
+    chmod(&program, 0o755);
+    let give = |path: &Path, user| std::os::unix::fs::chown(path, Some(user), None).expect("by root");
+    let names =
+        ["broker.toml", "keyring.json", "keystore.db", "keystore.head", "keystore.db.lock", "tls/key.pem"];
+    names
+        .iter()
+        .chain(&["tls", "tls/certificate.pem", "tls/ca.pem"])
+        .for_each(|name| give(&data.join(name), 65_534));
+    for name in names {
+        let file = data.join(name);
+        give(&file, 0);
+        let mut command = std::process::Command::new("setpriv");
+        command.args(["--reuid=65534", "--clear-groups"]).arg(&program).args(["serve", "--config"]);
+        command.arg(data.join("broker.toml"));
+        let output = command.output().expect("runs");
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{name}: {said}");
+        let file_name = file.display().to_string();
+        let advice = if name.starts_with("keystore.") {
+            format!(
+                "{file_name}: belongs to user id 0, and not to the owner of its folder: `chown --reference={}",
+                data.display()
+            )
+        } else {
+            "Permission denied (os error 13); it belongs to another user: if root has put it back, give it to"
+                .to_owned()
+        };
+        assert!(said.contains(&file_name) && said.contains(&advice), "{name}: {said}");
+        give(&file, 65_534);
+    }
+}
+
 #[test]
 fn t34_a_key_of_tls_that_others_can_read_is_named_at_start_and_at_a_reload() {
     let folder = TempDir::new().expect("a folder");

@@ -25,7 +25,11 @@ pub enum BackupError {
         path: PathBuf,
     },
     /// The system's error.
-    #[error("{}: {source}", path.display())]
+    #[error(
+        "{}: {source}{}",
+        path.display(),
+        if source.kind() == io::ErrorKind::PermissionDenied { NOT_OURS } else { "" }
+    )]
     Io {
         /// The file.
         path: PathBuf,
@@ -217,3 +221,6 @@ fn other_branch(path: &Path) -> String {
         path.display()
     )
 }
+
+const NOT_OURS: &str = "; the user who runs this has to have access to it: `chown USER` a file, and make a folder for copies with `install -d \
+                        -m 700 -o USER FOLDER`";
