@@ -13,6 +13,7 @@
 //! | wrap secrets to the guest's key, open them | [`wrap`] |
 //! | sign an answer or a refusal, check it | [`answer`] |
 //! | sign the state of the decision log | [`checkpoint`] |
+//! | name the identity that signs next, follow it from a pinned one | [`succession`] |
 //! | lay out the input of a hash, a signature or a MAC | [`hashing`] |
 //! | requests, answers and problems on the wire | [`messages`], [`problem`] |
 //! | name what a boot is expected to measure | [`reference_values`] |
@@ -38,6 +39,7 @@ pub mod reference_values;
 pub mod request;
 pub mod secret;
 pub mod signer;
+pub mod succession;
 pub mod suite;
 pub mod text;
 pub mod time;
@@ -62,6 +64,7 @@ pub use request::{
 };
 pub use secret::PlaintextSecret;
 pub use signer::{UpdateSigner, UpdateSigningKey};
+pub use succession::{Succession, SuccessionAnswer};
 pub use suite::Suite;
 pub use time::UnixTime;
 pub use wrap::{GuestKey, GuestPublicKey};

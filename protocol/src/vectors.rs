@@ -4,6 +4,7 @@
 //! version in the labels.
 
 mod proposals;
+mod succession;
 mod volumes;
 
 use std::fs;

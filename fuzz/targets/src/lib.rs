@@ -9,6 +9,7 @@ mod google;
 mod keyring;
 mod proposal;
 mod proxy;
+mod succession;
 mod updates;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub use keyring::{keyring_file, kms_answer};
 pub use proposal::proposal;
 pub use proxy::proxy_header;
 use serde::{Deserialize, Serialize};
+pub use succession::succession;
 pub use updates::{boot_log, efi_image, grub_configuration};
 use vouchsafe_attestation::anchors::Product;
 use vouchsafe_attestation::collateral::{CheckInputs, PcsAnswers, StoredCollateral, TdxDescription, TdxPart};

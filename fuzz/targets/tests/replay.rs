@@ -37,5 +37,5 @@ replay! {
     snp_report certificate_table clevis_jwe tpms_attest tpmt_signature event_log userspace_log ccel instance_info go_tpm_tools evidence_json
     challenge verify google_token launch_endorsement collateral_bundle tdx_quote tdx_collateral luks_header boot_log
     grub_configuration efi_image proposal proxy_header component_list age_file
-    keyring_file kms_answer
+    keyring_file kms_answer succession
 }
