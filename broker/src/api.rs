@@ -11,6 +11,7 @@ pub mod collateral;
 pub mod decisions;
 pub mod documents;
 pub mod guardrails;
+pub mod identities;
 pub mod info;
 pub mod keyring;
 pub mod operators;

@@ -12,11 +12,12 @@ use arc_swap::ArcSwap;
 use vouchsafe_attestation::anchors::AnchorError;
 use vouchsafe_attestation::collateral::Loaded;
 use vouchsafe_attestation::{TrustAnchors, VerifyCache};
-use vouchsafe_keystore::registry::OpenError;
+use vouchsafe_keystore::registry::{Identities, OpenError};
 use vouchsafe_keystore::rotation::RotationError;
 use vouchsafe_keystore::{Keystore, RandomError, StoreError};
 use vouchsafe_protocol::challenge::ChallengeError;
-use vouchsafe_protocol::{BrokerIdentity, Challenge, Digest32, IdentityKey, Nonce, ReasonCode, UnixTime};
+use vouchsafe_protocol::messages::ChallengeAnswer;
+use vouchsafe_protocol::{BrokerIdentity, Challenge, Digest32, IdentityKey, ReasonCode, UnixTime};
 use vouchsafe_system::trusted_file::{self, Others, TrustedFileError};
 
 use crate::admission::{Admission, Shares};
@@ -28,6 +29,7 @@ use crate::config::{BrokerConfig, Limits};
 use crate::failed::FailedRequests;
 use crate::gate::{Gate, Rate};
 use crate::health::readiness::Readiness;
+use crate::identities::{Accepted, CurrentIdentities, signed_before};
 use crate::log::sampled::Sampled;
 use crate::metrics::{LISTENERS, ListenerMetrics, Metrics};
 use crate::operators::logins::Logins;
@@ -45,7 +47,6 @@ pub struct Broker {
     pub(crate) admission: Listeners,
     pub(crate) readiness: Readiness,
     pub(crate) keystore: Keystore,
-    pub(crate) identity: Arc<IdentityKey>,
     pub(crate) anchors: TrustAnchors,
     pub(crate) cache: VerifyCache,
     pub(crate) pool: Pool,
@@ -66,6 +67,7 @@ pub struct Broker {
     pub(crate) traces: Option<Arc<Traces>>,
     pub(crate) clock: ClockWatch,
     pub(crate) runtime: tokio::runtime::Handle,
+    identities: CurrentIdentities,
     collateral: CollateralService,
 }
 
@@ -155,11 +157,11 @@ impl Broker {
             tracing::warn!(event = "keyring.promotion_completed", generation, "back up the keyring's file");
             wrapped_keyring = None;
         }
-        let identity = Arc::new(keystore.identity().await?);
+        let identities = keystore.identities().await?;
         let (limits, metrics) = (config.limits, Metrics::new()?);
         let traces = config.traces.as_ref().map(|traces| Traces::start(traces, metrics.traces.clone()));
-        let folder =
-            CollateralFolder::open(&config.collateral_folder(), Arc::clone(&identity), anchors.clone())?;
+        let (key, before) = (Arc::clone(identities.primary()), signed_before(&identities));
+        let folder = CollateralFolder::open(&config.collateral_folder(), key, &before, anchors.clone())?;
         let collateral = CollateralService::start(
             config.collateral.clone(),
             folder,
@@ -167,7 +169,6 @@ impl Broker {
             metrics.collateral.clone(),
         )?;
         let broker = Self {
-            identity,
             anchors,
             admission: Listeners::new(&limits, &metrics.listeners),
             readiness: Readiness::default(),
@@ -187,6 +188,7 @@ impl Broker {
             metrics,
             clock: ClockWatch::start(),
             runtime: tokio::runtime::Handle::current(),
+            identities: CurrentIdentities::new(identities),
             collateral,
             keystore,
             wrapped_keyring: Mutex::new(wrapped_keyring),
@@ -198,12 +200,6 @@ impl Broker {
         broker.keystore.watch_transactions(move |end| transactions.ended(end));
         broker.announce();
         Ok(Arc::new(broker))
-    }
-
-    /// The identity that guests pin.
-    #[must_use]
-    pub fn identity(&self) -> BrokerIdentity {
-        self.identity.identity()
     }
 
     /// The configuration in force.
@@ -232,22 +228,17 @@ impl Broker {
         }
     }
 
-    /// A new challenge.
-    pub(crate) fn issue(&self, now: UnixTime) -> Result<Challenge, RandomError> {
-        let nonce = crate::random::nonce()?;
+    /// A new challenge, and the identity that will sign the answer.
+    pub(crate) fn issue(&self, now: UnixTime) -> Result<ChallengeAnswer, RandomError> {
+        let (nonce, identity) = (crate::random::nonce()?, self.identity());
         let key = self.keystore.keyring().challenge_key();
-        Ok(key.issue(nonce, now, self.config().challenge_ttl.as_secs()))
+        let challenge = key.issue(&identity, nonce, now, self.config().challenge_ttl.as_secs());
+        Ok(ChallengeAnswer { challenge, identity })
     }
 
-    /// The nonce of a challenge of this broker or of a replica, under any key of the keyring.
-    pub(crate) fn check(&self, challenge: &Challenge, now: UnixTime) -> Result<Nonce, ChallengeError> {
-        let mut verdict = Err(ChallengeError::NotIssuedHere);
-        for key in self.keystore.keyring().challenge_keys() {
-            verdict = key.check(challenge, now);
-            if verdict != Err(ChallengeError::NotIssuedHere) {
-                break;
-            }
-        }
+    /// What a live challenge of this broker or of a replica says.
+    pub(crate) fn check(&self, challenge: &Challenge, now: UnixTime) -> Result<Accepted, ChallengeError> {
+        let verdict = self.identities.accept(self.keystore.keyring(), challenge, now);
         // Its nonce may have been spent after the restored copy was made.
         match self.keystore.restored_at() {
             Some(at) if verdict.is_ok() && challenge.issued_at <= at => {
@@ -266,6 +257,39 @@ impl Broker {
     pub(crate) fn observe_keyring(&self) {
         *self.wrapped_keyring.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.metrics.keyring.observe(&self.keystore.keyring().generations(), clock::now());
+    }
+
+    /// The identity that signs.
+    #[must_use]
+    pub fn identity(&self) -> BrokerIdentity {
+        self.signing_key().identity()
+    }
+
+    /// The key of the identity that signs.
+    pub(crate) fn signing_key(&self) -> Arc<IdentityKey> {
+        self.identities.signing_key()
+    }
+
+    /// All identities.
+    pub(crate) fn identities(&self) -> Arc<Identities> {
+        self.identities.load()
+    }
+
+    /// Uses the identities as they are in the keystore. An error is logged: whatever changed them is in force.
+    pub(crate) async fn observe_identities(self: &Arc<Self>) {
+        let before = match self.identities.read(&self.keystore).await {
+            Ok(before) => before.primary().identity(),
+            Err(error) => return tracing::error!(event = "identity.not_read", %error),
+        };
+        let now = self.identities();
+        self.metrics.identities.observe(&now, clock::now());
+        let key = Arc::clone(now.primary());
+        if before != key.identity() {
+            tracing::info!(event = "identity.taken", identity = %key.identity(), %before);
+            let broker = Arc::clone(self);
+            // It writes files. An error means that the runtime is ending.
+            let _signed = tokio::task::spawn_blocking(move || broker.collateral.sign_as(key)).await;
+        }
     }
 
     pub(crate) fn collateral(&self) -> arc_swap::Guard<Arc<Loaded>> {

@@ -27,7 +27,7 @@ pub(crate) fn watch(broker: &Arc<Broker>) {
 pub(crate) fn log(broker: &Broker, logged: Option<Checkpoint>) -> Checkpoint {
     let newest = broker.keystore.checkpoint();
     if logged != Some(newest) {
-        let checkpoint = newest.sign(&broker.identity);
+        let checkpoint = newest.sign(&broker.signing_key());
         tracing::info!(event = "log.checkpoint", size = newest.size, root = %newest.root, checkpoint);
     }
     newest

@@ -16,6 +16,7 @@ mod encoded;
 mod explain;
 mod failure;
 mod guardrails;
+mod identity;
 mod init;
 mod judge;
 mod keyring;
@@ -79,6 +80,8 @@ enum Command {
     Collateral(collateral::CollateralCommand),
     /// Add, list and remove operators, and replace their tokens.
     Operator(operator::OperatorCommand),
+    /// Rotate the identity that guests pin while the broker serves.
+    Identity(identity::IdentityCommand),
     /// Rotate the root keyring while the broker serves, and have it wrapped by a key in Cloud KMS.
     Keyring(keyring::KeyringCommand),
     /// Add an administrator offline, when every administrator's token is lost.
@@ -135,6 +138,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Explain(command) => command.run(json),
         Command::Collateral(command) => command.run(json),
         Command::Operator(command) => command.run(json),
+        Command::Identity(command) => command.run(json),
         Command::Keyring(command) => command.run(json),
         Command::RecoverAdmin(command) => command.run(json),
         Command::Backup(command) => command.run(json),

@@ -6,6 +6,7 @@ mod proposals;
 mod query;
 mod release;
 mod request;
+mod succession;
 mod volumes;
 
 use actix_web::body::MessageBody;
@@ -31,6 +32,7 @@ pub fn configure(_: &Broker, app: &mut ServiceConfig) {
         .service(resource("/v1/volumes").route(web::post().to(volumes::post)))
         .service(resource("/v1/baseline-proposals").route(web::post().to(proposals::post)))
         .service(resource("/v1/info").route(web::get().to(info::get)))
+        .service(resource("/v1/succession").route(web::get().to(succession::get)))
         .service(resource("/livez").route(web::get().to(health::livez)))
         .service(resource("/readyz").route(web::get().to(health::readyz)))
         .default_service(web::to(|| async { refuse(ReasonCode::NoSuchRoute) }));

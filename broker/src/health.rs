@@ -55,6 +55,7 @@ fn pause(broker: &Weak<Broker>) -> Option<Duration> {
 pub(crate) async fn probe(broker: &Arc<Broker>) {
     let mut reasons = Vec::new();
     broker.observe_keyring();
+    broker.observe_identities().await;
     let crls = observe_collateral(broker).await;
     if free_mib(broker).is_some_and(|free| free < broker.config().limits.free_disk) {
         reasons.push(Reason::DiskAlmostFull);

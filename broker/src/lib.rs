@@ -22,6 +22,7 @@ pub mod gate;
 pub mod guests;
 pub mod hardening;
 pub mod health;
+mod identities;
 pub mod keyring_home;
 pub mod kms;
 pub mod log;

@@ -3,6 +3,7 @@
 mod baselines;
 mod chips;
 mod collateral;
+mod identities;
 mod keyring;
 mod listeners;
 mod logins;
@@ -24,6 +25,7 @@ use registry::{DURATIONS, registered};
 pub use baselines::BaselineMetrics;
 pub use chips::ChipMetrics;
 pub use collateral::CollateralMetrics;
+pub use identities::IdentityMetrics;
 pub use keyring::KeyringMetrics;
 pub(crate) use listeners::LISTENERS;
 pub use listeners::ListenerMetrics;
@@ -68,6 +70,8 @@ pub struct Metrics {
     pub listeners: ListenerMetrics,
     /// Of collateral and its fetches.
     pub collateral: CollateralMetrics,
+    /// Of the broker's identities.
+    pub identities: IdentityMetrics,
     /// Of the root keyring.
     pub keyring: KeyringMetrics,
     /// Baselines by state.
@@ -124,6 +128,7 @@ impl Metrics {
             ready: gauge("vouchsafe_ready", "1 while the broker is ready, by the last probe")?,
             listeners: ListenerMetrics::new(&registry)?,
             collateral: CollateralMetrics::new(&registry)?,
+            identities: IdentityMetrics::new(&registry)?,
             keyring: KeyringMetrics::new(&registry)?,
             baselines: BaselineMetrics::new(&registry)?,
             proposals: ProposalMetrics::new(&registry)?,

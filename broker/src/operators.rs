@@ -12,6 +12,7 @@ mod collateral;
 mod decisions;
 mod failure;
 mod guardrails;
+mod identities;
 mod keyring;
 pub(crate) mod logins;
 mod metrics;
@@ -51,6 +52,7 @@ pub fn configure(_: &Broker, app: &mut ServiceConfig) {
         routes(app);
     }
     collateral::configure(app);
+    identities::configure(app);
     keyring::configure(app);
     app.service(resource("/metrics").route(web::get().to(metrics::get)))
         .service(resource("/livez").route(web::get().to(health::livez)))

@@ -53,7 +53,7 @@ pub(crate) async fn change_volume(
     let (decision, digest) = (request.decision, request.digest);
     let (verified, state) = carry_out::<Volume>(broker, request).await?;
     let transcript = verified.claims().bound().transcript();
-    let answer = VolumeAnswer::sign(&broker.identity, &transcript, &digest, decision, state);
+    let answer = VolumeAnswer::sign(&verified.session().identity, &transcript, &digest, decision, state);
     Ok(Answered::new(&verified, answer))
 }
 
@@ -68,7 +68,7 @@ pub(crate) async fn propose_baseline(
     let (decision, digest) = (request.decision, request.digest);
     let (verified, state) = carry_out::<Proposal>(broker, request).await?;
     let transcript = verified.claims().bound().transcript();
-    let answer = ProposalAnswer::sign(&broker.identity, &transcript, &digest, decision, state);
+    let answer = ProposalAnswer::sign(&verified.session().identity, &transcript, &digest, decision, state);
     Ok(Answered::new(&verified, answer))
 }
 
@@ -95,6 +95,6 @@ async fn carry_out<A: Action>(
         Ok(request) => request,
         Err(error) => return Err(refuse(broker, context, Failure::new(error, VmContext::Unknown))),
     };
-    context.nonce = Some(request.bound().nonce());
+    context.challenge = Some(request.accepted());
     commit::<A>(broker, request).await.map_err(|failure| refuse(broker, context, failure))
 }

@@ -205,7 +205,7 @@ impl Fixture {
     }
 
     pub(crate) fn challenge(&self) -> Challenge {
-        self.broker.issue(clock::now()).expect("a challenge")
+        self.broker.issue(clock::now()).expect("a challenge").challenge
     }
 }
 

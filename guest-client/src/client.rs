@@ -3,11 +3,14 @@
 //!
 //! Only two kinds of answers are trusted: one whose signature under a pinned identity covers this request's
 //! own transcript, with exactly the requested paths; and a refusal signed for this request. Anything else,
-//! from whatever sender, is treated like a lost packet: the client retries.
+//! from whatever sender, is treated like a lost packet: the client retries. An identity that a pinned one has named its
+//! successor counts as pinned, for the time that the statement says.
 
+pub(crate) mod accepted;
 mod error;
 mod pace;
 mod spent;
+mod stop;
 mod task;
 
 use std::time::Duration;
@@ -16,20 +19,22 @@ pub use error::{AttemptError, FetchError};
 pub use pace::{Pace, SystemPace};
 pub use spent::Spent;
 pub use task::{Proposal, Volume};
-use vouchsafe_protocol::answer::{AnswerError, OpenedSecret};
+use vouchsafe_protocol::answer::OpenedSecret;
 use vouchsafe_protocol::limits::MAX_CHALLENGE_LIFETIME;
 use vouchsafe_protocol::messages::ChallengeAnswer;
-use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::request::{CarriedLists, ProposedEvents};
+use vouchsafe_protocol::succession::Succeeded;
 use vouchsafe_protocol::{
-    BaselineProposal, BoundRequest, DecisionId, Digest32, GuestKey, ObjectName, PlaintextSecret, ReasonCode,
-    ReleaseBody, ReleasePaths, RequestDigest, SecretPath, VolumeAction,
+    BaselineProposal, BoundRequest, BrokerIdentity, DecisionId, Digest32, GuestKey, ObjectName,
+    PlaintextSecret, ReasonCode, ReleaseBody, ReleasePaths, RequestDigest, SecretPath, VolumeAction,
 };
 
 use crate::config::{BrokerUrl, ClientConfig, GuestConfig};
-use crate::evidence::{CollectError, CollectRequest, EvidenceSource};
-use crate::transport::{CaError, Https, Response, Transport};
+use crate::evidence::{CollectRequest, EvidenceSource};
+use crate::transport::{CaError, Https, Response, Transport, TransportError};
+use accepted::{SUCCESSION_ROUTE, accepted};
 use pace::Budget;
+use stop::{Again, Stop, again, no_evidence, refused};
 use task::{Parts, Proposing, Task};
 
 /// Secrets that a broker released to this VM.
@@ -62,10 +67,14 @@ pub struct Client<S> {
     source: S,
     pace: Box<dyn Pace>,
     on_retry: OnRetry,
+    on_succession: OnSuccession,
+    /// The last identity that was accepted as a successor.
+    succeeded: Option<Succeeded>,
     spent: Spent,
 }
 
 type OnRetry = Box<dyn FnMut(&AttemptError, Duration)>;
+type OnSuccession = Box<dyn FnMut(&Succeeded)>;
 
 impl<S: EvidenceSource> Client<S> {
     /// A client with this configuration, over HTTPS.
@@ -84,13 +93,23 @@ impl<S: EvidenceSource> Client<S> {
         source: S,
         pace: Box<dyn Pace>,
     ) -> Self {
-        Self { config, transport, source, pace, on_retry: Box::new(|_, _| ()), spent: Spent::default() }
+        let (on_retry, on_succession): (OnRetry, OnSuccession) = (Box::new(|_, _| ()), Box::new(|_| ()));
+        let (succeeded, spent) = (None, Spent::default());
+        Self { config, transport, source, pace, on_retry, on_succession, succeeded, spent }
     }
 
     /// Calls `observe` before each retry, with the error and the pause.
     #[must_use]
     pub fn on_retry(mut self, observe: impl FnMut(&AttemptError, Duration) + 'static) -> Self {
         self.on_retry = Box::new(observe);
+        self
+    }
+
+    /// Calls `observe` when a broker signs as an identity that is not pinned, but named by one that is: the configuration
+    /// needs the new one soon.
+    #[must_use]
+    pub fn on_succession(mut self, observe: impl FnMut(&Succeeded) + 'static) -> Self {
+        self.on_succession = Box::new(observe);
         self
     }
 
@@ -208,12 +227,10 @@ impl<S: EvidenceSource> Client<S> {
     /// One challenge, one collection of evidence, one request (repeated while the broker asks for that).
     fn attempt<T: Task>(&mut self, url: &BrokerUrl, task: &T, budget: &mut Budget) -> Result<T::Done, Stop> {
         let ChallengeAnswer { challenge, identity } = self.challenge(url, budget)?;
-        if !self.config.identities.contains(&identity) {
-            return Err(again(AttemptError::UnpinnedIdentity { identity }));
-        }
         // The guest's clock may be wrong, so only the challenge's remaining lifetime is used.
         let lifetime = challenge.expires_at.since(challenge.issued_at).min(MAX_CHALLENGE_LIFETIME);
         let expires = self.pace.elapsed() + Duration::from_secs(lifetime);
+        self.require_accepted(url, identity, budget)?;
         let key = GuestKey::generate(self.config.suite);
         let bound = BoundRequest::new(&identity, challenge.nonce, key.public().clone(), task.body());
         let request = CollectRequest { transcript: &bound.transcript(), audience: url.origin() };
@@ -239,6 +256,28 @@ impl<S: EvidenceSource> Client<S> {
             .map_err(|error| Stop::Again(Again { error, retry_after: response.retry_after }))
     }
 
+    /// Requires that answers of `identity` are accepted: it is pinned, or the broker has statements that lead to it from one
+    /// that is.
+    fn require_accepted(
+        &mut self,
+        url: &BrokerUrl,
+        identity: BrokerIdentity,
+        budget: &Budget,
+    ) -> Result<(), Stop> {
+        let now = self.pace.now();
+        let known = self.succeeded.is_some_and(|known| known.by == identity && now < known.expires_at);
+        if known || self.config.identities.contains(&identity) {
+            return Ok(());
+        }
+        let response =
+            self.timed(budget, |transport, timeout| transport.get(&url.route(SUCCESSION_ROUTE), timeout))?;
+        let succeeded = accepted(&response, &self.config.identities, identity, now)
+            .map_err(|error| Stop::Again(Again { error, retry_after: response.retry_after }))?;
+        (self.on_succession)(&succeeded);
+        self.succeeded = Some(succeeded);
+        Ok(())
+    }
+
     /// Sends the request, and repeats it while the broker asks for that and the challenge is live. If there
     /// are other brokers, this one gets only its share of the limits, and no long pause.
     fn send(
@@ -262,14 +301,23 @@ impl<S: EvidenceSource> Client<S> {
             if !patient || self.pace.elapsed() + wait >= expires {
                 return Ok(response);
             }
-            self.pause(unsigned(&response), wait, budget)?;
+            self.pause(AttemptError::unsigned(&response), wait, budget)?;
             budget.spend();
         }
     }
 
     fn post(&mut self, url: &str, body: &[u8], budget: &Budget) -> Result<Response, Stop> {
+        self.timed(budget, |transport, timeout| transport.post(url, body, timeout))
+    }
+
+    /// One request, within what is left of the time.
+    fn timed(
+        &mut self,
+        budget: &Budget,
+        send: impl FnOnce(&mut dyn Transport, Duration) -> Result<Response, TransportError>,
+    ) -> Result<Response, Stop> {
         let before = self.pace.elapsed();
-        let answer = self.transport.post(url, body, budget.request_timeout(before));
+        let answer = send(&mut *self.transport, budget.request_timeout(before));
         self.spent.broker += self.pace.elapsed().saturating_sub(before);
         answer.map_err(|error| again(AttemptError::Transport(error)))
     }
@@ -298,24 +346,6 @@ pub(crate) const CHALLENGE_ROUTE: &str = "/v1/challenge";
 /// HMAC-SHA-256.
 const CHALLENGE_MAC: usize = 32;
 
-/// How an attempt failed.
-enum Stop {
-    Final(FetchError),
-    Again(Again),
-}
-
-/// The error, and when the broker may be tried again.
-struct Again {
-    error: AttemptError,
-    retry_after: Option<Duration>,
-}
-
-impl From<FetchError> for Stop {
-    fn from(error: FetchError) -> Self {
-        Self::Final(error)
-    }
-}
-
 /// Counts refusals of a quote made while PCRs were being extended: the first few are retried, then it is
 /// final.
 fn settle(error: &AttemptError, unsettled: &mut u32) -> Result<(), FetchError> {
@@ -328,70 +358,15 @@ fn settle(error: &AttemptError, unsettled: &mut u32) -> Result<(), FetchError> {
     Ok(())
 }
 
-fn again(error: AttemptError) -> Stop {
-    Stop::Again(Again { error, retry_after: None })
-}
-
-/// Something that the VM itself lacks does not appear by retrying; a fault elsewhere may pass.
-fn no_evidence(error: CollectError) -> Stop {
-    if error.may_pass() { again(AttemptError::Evidence(error)) } else { FetchError::Collect(error).into() }
-}
-
-/// An answer without a pinned identity's signature is ignored; a signed one that does not fit is the broker's
-/// mistake, which retrying does not fix.
-fn rejected(source: AnswerError, decision: DecisionId) -> Stop {
-    match source {
-        AnswerError::Signature => again(AttemptError::NotSigned),
-        source => Stop::Final(FetchError::Answer { decision, source }),
-    }
-}
-
-/// The meaning of a status other than 200.
-fn refused(response: &Response, bound: &BoundRequest, request: &RequestDigest) -> Stop {
-    let retry_after = response.retry_after;
-    let problem = serde_json::from_slice::<Problem>(&response.body).ok();
-    let signed = problem.filter(|problem| problem.is_signed_by(bound.broker(), &bound.nonce(), request));
-    let Some((code, decision)) = signed.and_then(|problem| Some((problem.code, problem.decision?))) else {
-        return Stop::Again(Again { error: unsigned(response), retry_after });
-    };
-    if may_pass(code) {
-        return Stop::Again(Again { error: AttemptError::Busy { code, decision }, retry_after });
-    }
-    Stop::Final(FetchError::Refused { code, decision })
-}
-
 /// The challenge in the response from `url`. Redirects are not followed.
 pub(crate) fn read_challenge(url: String, response: &Response) -> Result<ChallengeAnswer, AttemptError> {
     match response.status {
         200 => {}
         status @ (300..=399 | 404 | 405 | 410) => return Err(AttemptError::NotABroker { url, status }),
-        _ => return Err(unsigned(response)),
+        _ => return Err(AttemptError::unsigned(response)),
     }
     let answer: Option<ChallengeAnswer> = serde_json::from_slice(&response.body).ok();
     // It is sent back: a proxy that terminates TLS must not be able to make our request too large.
     let answer = answer.filter(|answer| answer.challenge.mac.len() == CHALLENGE_MAC);
     answer.ok_or(AttemptError::Malformed { status: 200 })
-}
-
-fn unsigned(response: &Response) -> AttemptError {
-    let problem = serde_json::from_slice::<Problem>(&response.body).ok();
-    let code = problem.map(|problem| problem.code);
-    AttemptError::Unsigned { status: response.status, code }
-}
-
-/// Refusals that may not recur with another challenge.
-const fn may_pass(code: ReasonCode) -> bool {
-    matches!(
-        code,
-        ReasonCode::ChallengeInvalid
-            | ReasonCode::ChallengeExpired
-            | ReasonCode::NonceSpent
-            | ReasonCode::EvidenceUnsettled
-            | ReasonCode::CollateralPending
-            | ReasonCode::Overloaded
-            | ReasonCode::RateLimited
-            | ReasonCode::Unavailable
-            | ReasonCode::RequestTimeout
-            | ReasonCode::Internal
-    )
 }

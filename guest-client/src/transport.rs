@@ -34,6 +34,12 @@ pub trait Transport {
     /// # Errors
     /// [`TransportError`] when no answer came; whether the request arrived is unknown then.
     fn post(&mut self, url: &str, body: &[u8], timeout: Duration) -> Result<Response, TransportError>;
+
+    /// Gets a resource, with whatever status.
+    ///
+    /// # Errors
+    /// [`TransportError`] when no answer came.
+    fn get(&mut self, url: &str, timeout: Duration) -> Result<Response, TransportError>;
 }
 
 /// Why a request had no response.
@@ -152,13 +158,23 @@ impl Transport for Https {
     fn post(&mut self, url: &str, body: &[u8], timeout: Duration) -> Result<Response, TransportError> {
         let failed = |source| TransportError { url: url.to_owned(), source: Box::new(source) };
         let request = self.agent.post(url).config().timeout_global(Some(timeout)).build();
-        let mut response = request.header(CONTENT_TYPE, "application/json").send(body).map_err(failed)?;
-        let status = response.status().as_u16();
-        let retry_after = http::retry_after(response.headers());
-        let limit = u64::try_from(MAX_ANSWER).unwrap_or(u64::MAX);
-        let body = response.body_mut().with_config().limit(limit).read_to_vec().map_err(failed)?;
-        Ok(Response { status, retry_after, body })
+        let sent = request.header(CONTENT_TYPE, "application/json").send(body);
+        sent.and_then(read).map_err(failed)
     }
+
+    fn get(&mut self, url: &str, timeout: Duration) -> Result<Response, TransportError> {
+        let failed = |source| TransportError { url: url.to_owned(), source: Box::new(source) };
+        let request = self.agent.get(url).config().timeout_global(Some(timeout)).build();
+        request.call().and_then(read).map_err(failed)
+    }
+}
+
+fn read(mut response: ureq::http::Response<ureq::Body>) -> Result<Response, ureq::Error> {
+    let status = response.status().as_u16();
+    let retry_after = http::retry_after(response.headers());
+    let limit = u64::try_from(MAX_ANSWER).unwrap_or(u64::MAX);
+    let body = response.body_mut().with_config().limit(limit).read_to_vec()?;
+    Ok(Response { status, retry_after, body })
 }
 
 /// The certificates in `ca`, each of them checked: TLS would silently ignore unusable ones.

@@ -2,6 +2,8 @@
 
 #[path = "client/answers.rs"]
 mod answers;
+#[path = "client/identities.rs"]
+mod identities;
 #[path = "client/proposals.rs"]
 mod proposals;
 #[path = "client/refusals.rs"]

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use sqlx::Connection as _;
-use vouchsafe_protocol::Checkpoint;
+use vouchsafe_protocol::{Checkpoint, Succession};
 
 use crate::backup::{BackupError, CopySummary, require_database, verify};
-use crate::db::read_only;
+use crate::db::{has_newest_tables, read_only};
 use crate::keyring::Keyring;
 use crate::log::{NewestHead, StoredHead};
+use crate::registry::identities::table::unverified_statements;
 use crate::registry::open::OpenError;
 
 /// Why the log is not whole.
@@ -64,6 +65,24 @@ pub async fn audit(
         return Err(AuditError::CutOff { records: log.head.size, checkpoint: *checkpoint });
     }
     Ok(CopySummary::new(database, &log)?)
+}
+
+/// What the identities of a database have signed about their successors. A statement is as good as the identity that signed it, so
+/// these need no keyring.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn successions(database: &Path) -> Result<Vec<Succession>, BackupError> {
+    require_database(database).await?;
+    let mut connection = read_only(database).await?;
+    // Tables of another version are reported by `audit`.
+    let statements = if has_newest_tables(&mut connection).await? {
+        unverified_statements(&mut connection).await?
+    } else {
+        Vec::new()
+    };
+    connection.close().await?;
+    Ok(statements)
 }
 
 const AFTER_RESTORE: &str = ". If the log has a record `keystore.restore` (`vouchsafe decisions list --outcome operator`), a loss may have \

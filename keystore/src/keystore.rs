@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use vouchsafe_protocol::{Checkpoint, IdentityKey, UnixTime};
+use vouchsafe_protocol::{Checkpoint, UnixTime};
 
 use crate::chips::ChipWatch;
 use crate::db::{Reader, StoreError, TransactionEnd, empties_shortly};
@@ -20,6 +20,7 @@ use crate::rotation::{Outdated, Rotation, outdated};
 mod accounts;
 mod decisions;
 mod documents;
+mod identities;
 mod proposals;
 mod release;
 mod rotation;
@@ -91,14 +92,6 @@ impl Keystore {
     #[must_use]
     pub fn keyring(&self) -> &Keyring {
         self.0.registry.keyring()
-    }
-
-    /// The broker's identity key.
-    ///
-    /// # Errors
-    /// When its row was changed or the database fails.
-    pub async fn identity(&self) -> Result<IdentityKey, StoreError> {
-        self.0.registry.identity().await
     }
 
     /// Checks that grants can be recorded: the database answers and its disk can be written. It takes the

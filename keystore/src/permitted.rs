@@ -16,6 +16,7 @@ use crate::log::record::VolumeRecord;
 use crate::registry::accounts::Operator;
 use crate::registry::documents::types::{Document, DocumentError, DocumentKind};
 use crate::registry::error::RegisterError;
+use crate::registry::identities::types::IdentityUse;
 use crate::registry::secrets::types::SecretSummary;
 use crate::replay::ReplayPolicy;
 use crate::rotation::GenerationUse;
@@ -145,6 +146,15 @@ impl Permitted<'_> {
     pub async fn generations(self) -> Result<Vec<GenerationUse>, StoreError> {
         self.needs(OperatorAction::ManageKeyring, WHOLE_BROKER)?;
         self.keystore.generation_uses().await
+    }
+
+    /// Every identity that the broker has or had.
+    ///
+    /// # Errors
+    /// When the database fails or a row was tampered with.
+    pub async fn identities(self) -> Result<Vec<IdentityUse>, StoreError> {
+        self.needs(OperatorAction::ManageKeyring, WHOLE_BROKER)?;
+        Ok(self.keystore.identities().await?.all().to_vec())
     }
 
     fn needs(self, action: OperatorAction, namespace: &str) -> Result<(), StoreError> {

@@ -165,22 +165,36 @@ pub(crate) fn instance_secret(
     PlaintextSecret::new(value.to_vec()).expect("32 bytes are a secret's length")
 }
 
-/// A new seed of an identity key, sealed under the primary generation.
-pub(crate) fn seal_identity(keyring: &Keyring) -> Result<(GenerationId, Vec<u8>), SealError> {
-    let primary = keyring.primary();
-    let seed = random::<32>()?;
-    let sealed = aead_seal(&primary.identity().0, identity_aad(primary.id).as_bytes(), seed.as_slice())?;
-    Ok((primary.id, sealed))
+/// The seed of an identity key.
+pub(crate) struct IdentitySeed(Zeroizing<[u8; 32]>);
+
+impl IdentitySeed {
+    /// A new one.
+    pub(crate) fn generate() -> Result<Self, SealError> {
+        Ok(Self(random()?))
+    }
+
+    /// Its key.
+    pub(crate) fn key(&self) -> Result<IdentityKey, SealError> {
+        IdentityKey::from_seed(&self.0).map_err(|_| SealError::Identity)
+    }
+
+    /// Seals it under the primary generation.
+    pub(crate) fn seal(&self, keyring: &Keyring) -> Result<(GenerationId, Vec<u8>), SealError> {
+        let primary = keyring.primary();
+        let aad = identity_aad(primary.id);
+        let sealed = aead_seal(&primary.identity().0, aad.as_bytes(), self.0.as_slice())?;
+        Ok((primary.id, sealed))
+    }
 }
 
-/// The identity key whose seed was sealed by [`seal_identity`].
+/// The identity key whose seed was sealed by [`IdentitySeed::seal`].
 pub(crate) fn unseal_identity(
     keyring: &Keyring,
     generation: GenerationId,
     sealed: &[u8],
 ) -> Result<IdentityKey, SealError> {
-    let seed = open_identity(&*known(keyring, generation)?, sealed)?;
-    IdentityKey::from_seed(&seed).map_err(|_| SealError::Identity)
+    open_identity(&*known(keyring, generation)?, sealed)?.key()
 }
 
 /// The same seed under the primary generation.
@@ -189,18 +203,15 @@ pub(crate) fn reseal_identity(
     generation: GenerationId,
     sealed: &[u8],
 ) -> Result<(GenerationId, Vec<u8>), SealError> {
-    let seed = open_identity(&*known(keyring, generation)?, sealed)?;
-    let primary = keyring.primary();
-    let sealed = aead_seal(&primary.identity().0, identity_aad(primary.id).as_bytes(), seed.as_slice())?;
-    Ok((primary.id, sealed))
+    open_identity(&*known(keyring, generation)?, sealed)?.seal(keyring)
 }
 
-fn open_identity(generation: &Generation, sealed: &[u8]) -> Result<Zeroizing<[u8; 32]>, SealError> {
+fn open_identity(generation: &Generation, sealed: &[u8]) -> Result<IdentitySeed, SealError> {
     let opened = aead_open(&generation.identity().0, identity_aad(generation.id).as_bytes(), sealed)
         .map_err(|Unauthentic| SealError::Identity)?;
     let mut seed = Zeroizing::new([0; 32]);
     seed.copy_from_slice(opened.get(..32).filter(|_| opened.len() == 32).ok_or(SealError::Identity)?);
-    Ok(seed)
+    Ok(IdentitySeed(seed))
 }
 
 fn identity_aad(generation: GenerationId) -> Preimage {

@@ -26,6 +26,7 @@ mod branches;
 mod changes;
 mod destruction;
 mod encrypted_backup;
+mod identities;
 mod opening;
 mod permits;
 mod proposals;

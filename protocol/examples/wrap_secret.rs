@@ -35,7 +35,7 @@ pub(crate) fn run() -> Result<String, Box<dyn Error>> {
 
     // Broker: a challenge, which it does not store. A real program takes the time from its clock.
     let now = UnixTime(1_800_000_000);
-    let challenge = challenges.issue(Nonce(random()?), now, 60);
+    let challenge = challenges.issue(&pinned, Nonce(random()?), now, 60);
 
     // Guest: a key for this request only, and the transcript over everything that the request consists of.
     let key = GuestKey::generate(Suite::XWing);
@@ -51,7 +51,7 @@ pub(crate) fn run() -> Result<String, Box<dyn Error>> {
 
     // Broker: the challenge is its own and live; it computes the same transcript from its own identity and
     // the request.
-    let nonce = challenges.check(&challenge, now.plus(1))?;
+    let nonce = challenges.check(&pinned, &challenge, now.plus(1))?;
     // It signs an answer to exactly this request: SHA-256 of the body as sent.
     let request = RequestDigest::of(b"the body of the guest's request");
     let answer = answer(&identity, nonce, key.public(), &paths, &request)?;

@@ -248,7 +248,12 @@ mod tests {
 
     #[test]
     fn t54_a_request_opens_with_its_challenge() {
-        let challenge = ChallengeKey::new(&[1; 32]).issue(Nonce([0xff; 32]), UnixTime(u64::MAX - 600), 600);
+        let challenge = ChallengeKey::new(&[1; 32]).issue(
+            &BrokerIdentity([2; 32]),
+            Nonce([0xff; 32]),
+            UnixTime(u64::MAX - 600),
+            600,
+        );
         let text = serde_json::to_string(&challenge).unwrap();
         for request in
             [format!("{{\"challenge\":{text},"), format!(" {{\n\t\"challenge\" : {text} , \"suite\"")]

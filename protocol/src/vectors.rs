@@ -71,7 +71,8 @@ fn known_answers_hold() {
         let identity = IdentityKey::from_seed(&Zeroizing::new(array(&vector.identity_seed))).unwrap();
         assert_eq!(identity.identity(), vector.identity);
         let challenge_key = ChallengeKey::new(&array(&vector.challenge_key));
-        let nonce = challenge_key.check(&vector.challenge, vector.challenge.issued_at).unwrap();
+        let nonce =
+            challenge_key.check(&vector.identity, &vector.challenge, vector.challenge.issued_at).unwrap();
 
         let key = GuestKey::derive(suite, &vector.guest_key_ikm);
         assert_eq!(key.public(), &GuestPublicKey::new(suite, &vector.guest_public_key).unwrap());
@@ -120,7 +121,8 @@ fn make(suite: Suite) -> Vector {
     let (identity_seed, challenge_key, ikm) = ([0x11; 32], [0x22; 32], [0x33; 32]);
     let identity = IdentityKey::from_seed(&Zeroizing::new(identity_seed)).unwrap();
     let nonce = Nonce([0x44; 32]);
-    let challenge = ChallengeKey::new(&challenge_key).issue(nonce, UnixTime(1_800_000_000), 60);
+    let challenge =
+        ChallengeKey::new(&challenge_key).issue(&identity.identity(), nonce, UnixTime(1_800_000_000), 60);
     let key = GuestKey::derive(suite, &ikm);
     let paths: Vec<_> = ["prod/db-01/disk", "prod/db-01/token"].map(|p| SecretPath::parse(p).unwrap()).into();
     let secrets = ["the key of a disk".to_owned(), "the token of an app".to_owned()];

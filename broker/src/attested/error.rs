@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use vouchsafe_attestation::VerifyError;
+use vouchsafe_protocol::ReasonCode;
 use vouchsafe_protocol::challenge::ChallengeError;
 use vouchsafe_protocol::wrap::WrapError;
-use vouchsafe_protocol::{Nonce, ReasonCode};
 
 use crate::gate::Limited;
+use crate::identities::Accepted;
 use crate::tries::TryError;
 
 /// Why a request could not be verified.
@@ -27,8 +28,8 @@ pub(crate) enum RequestError {
     /// Under a live challenge, the guest's key does not have the form of its suite.
     #[error("{error}")]
     Key {
-        /// The challenge's nonce.
-        nonce: Nonce,
+        /// The challenge.
+        accepted: Accepted,
         /// What is wrong with the key.
         error: WrapError,
     },
@@ -83,10 +84,10 @@ impl RequestError {
         }
     }
 
-    /// The nonce that a signed refusal names when the request itself could not be bound to it.
-    pub(crate) const fn nonce(&self) -> Option<Nonce> {
+    /// The challenge that a signed refusal answers when the request itself could not be bound to it.
+    pub(crate) const fn accepted(&self) -> Option<&Accepted> {
         match self {
-            Self::Key { nonce, .. } => Some(*nonce),
+            Self::Key { accepted, .. } => Some(accepted),
             _ => None,
         }
     }

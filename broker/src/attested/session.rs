@@ -6,14 +6,15 @@ use std::sync::Arc;
 use vouchsafe_protocol::messages::{ProposalRequest, ReleaseRequest, VolumeRequest};
 use vouchsafe_protocol::request::{CarriedLists, CarriedListsError, HeadersError};
 use vouchsafe_protocol::{
-    Body, BoundRequest, Bytes, Challenge, DecisionId, Evidence, GuestPublicKey, RequestDigest, SecretPath,
-    Suite, UnixTime,
+    Body, BoundRequest, Bytes, Challenge, DecisionId, Evidence, GuestPublicKey, IdentityKey, RequestDigest,
+    SecretPath, Suite, UnixTime,
 };
 
 use super::arrival::Arrival;
 use super::error::RequestError;
 use crate::admission::Network;
 use crate::broker::Broker;
+use crate::identities::Accepted;
 use crate::pool::Lane;
 use crate::traces::Trace;
 use crate::tries::Try;
@@ -116,6 +117,8 @@ pub(crate) struct Incoming {
 /// The part of a request that is needed until its answer is sent.
 pub(crate) struct Session {
     pub(crate) broker: Arc<Broker>,
+    /// The key that signs the answer: that of the identity that the challenge was issued for.
+    pub(crate) identity: Arc<IdentityKey>,
     pub(crate) decision: DecisionId,
     /// Digest of the request, which the answer is bound to.
     pub(crate) request: RequestDigest,
@@ -141,13 +144,16 @@ impl Request {
     pub(crate) fn open(broker: &Arc<Broker>, incoming: Incoming) -> Result<Self, RequestError> {
         let Incoming { decision, received, digest: request, arrival, now, trace } = incoming;
         let Received { challenge, suite, public_key, body, evidence, lists } = received;
-        let nonce = broker.check(&challenge, now)?;
-        let key =
-            GuestPublicKey::new(suite, &public_key).map_err(|error| RequestError::Key { nonce, error })?;
-        let bound = BoundRequest::new(&broker.identity(), nonce, key, body);
+        let accepted = broker.check(&challenge, now)?;
+        let key = match GuestPublicKey::new(suite, &public_key) {
+            Ok(key) => key,
+            Err(error) => return Err(RequestError::Key { accepted, error }),
+        };
+        let Accepted { nonce, identity } = accepted;
+        let bound = BoundRequest::new(&identity.identity(), nonce, key, body);
         let expires_at = challenge.expires_at;
         let broker = Arc::clone(broker);
-        let session = Session { broker, decision, request, now, expires_at, trace, arrival };
+        let session = Session { broker, identity, decision, request, now, expires_at, trace, arrival };
         Ok(Self { bound, evidence, lists, session })
     }
 
@@ -161,8 +167,8 @@ impl Request {
         &self.session.trace
     }
 
-    /// What the evidence must be bound to.
-    pub(crate) const fn bound(&self) -> &BoundRequest {
-        &self.bound
+    /// Its challenge.
+    pub(crate) fn accepted(&self) -> Accepted {
+        Accepted { nonce: self.bound.nonce(), identity: Arc::clone(&self.session.identity) }
     }
 }

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use vouchsafe_keystore::StoreError;
-use vouchsafe_keystore::audit::{AuditError, audit};
+use vouchsafe_keystore::audit::{AuditError, audit, successions};
 use vouchsafe_keystore::backup::BackupError;
-use vouchsafe_protocol::{BrokerIdentity, Checkpoint};
+use vouchsafe_protocol::{BrokerIdentity, Checkpoint, Succession};
 
 use super::failure::Failure;
 use super::offline::Offline;
@@ -43,8 +43,9 @@ struct Verify {
     #[arg(long, value_name = "FILE", requires = "broker")]
     checkpoint: Vec<PathBuf>,
     /// The broker that signed the checkpoints, as you know it: `ed25519:` and 43 characters, as `init` printed it and guests pin it.
+    /// Identities that it has named its successors count too; give one from before a rotation as well if you know only a later one.
     #[arg(long, value_name = "IDENTITY")]
-    broker: Option<BrokerIdentity>,
+    broker: Vec<BrokerIdentity>,
 }
 
 impl Audit {
@@ -59,10 +60,12 @@ impl Verify {
     fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let config = self.offline.load()?;
         log::start(config.log);
-        let checkpoints = self.checkpoints()?;
+        let runtime = serve::runtime()?;
+        let database = self.database.clone().unwrap_or_else(|| config.database());
+        let statements = runtime.block_on(successions(&database))?;
+        let checkpoints = self.checkpoints(&statements)?;
         let keyring = config.load_keyring().map_err(StartError::from)?;
-        let database = self.database.unwrap_or_else(|| config.database());
-        let audited = serve::runtime()?.block_on(audit(&database, &keyring, &checkpoints));
+        let audited = runtime.block_on(audit(&database, &keyring, &checkpoints));
         let log = match audited {
             Ok(log) => log,
             Err(AuditError::Database(BackupError::Store(error @ StoreError::RowTampered { .. }))) => {
@@ -88,11 +91,11 @@ impl Verify {
         ))
     }
 
-    fn checkpoints(&self) -> Result<Vec<Checkpoint>, Failure> {
-        let Some(broker) = &self.broker else { return Ok(Vec::new()) };
+    fn checkpoints(&self, statements: &[Succession]) -> Result<Vec<Checkpoint>, Failure> {
+        let brokers = checkpoints::successors(&self.broker, statements);
         let mut all = Vec::new();
         for file in &self.checkpoint {
-            all.extend(checkpoints::read(file, broker)?);
+            all.extend(checkpoints::read(file, &brokers)?);
         }
         Ok(all)
     }

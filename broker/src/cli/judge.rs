@@ -32,10 +32,10 @@ pub(super) struct Files<'a> {
     pub(super) collateral: &'a [PathBuf],
     pub(super) endorsements: &'a [PathBuf],
     pub(super) audiences: &'a [String],
-    /// The only broker whose bundles of exported collateral are accepted, including the key sets that it
-    /// fetched from Google. If it is omitted, bundles of any broker are accepted: each item is verified where
+    /// The identities of the only broker whose bundles of exported collateral are accepted, including the key sets that it
+    /// fetched from Google. If there are none, bundles of any broker are accepted: each item is verified where
     /// it is used, and key sets give the root `extra`.
-    pub(super) bundles_of: Option<&'a BrokerIdentity>,
+    pub(super) bundles_of: &'a [BrokerIdentity],
 }
 
 impl Judge {
@@ -88,23 +88,20 @@ struct Given {
 }
 
 impl Given {
-    fn take(
-        &mut self,
-        path: &Path,
-        bundles_of: Option<&BrokerIdentity>,
-        now: UnixTime,
-    ) -> Result<(), Failure> {
+    fn take(&mut self, path: &Path, bundles_of: &[BrokerIdentity], now: UnixTime) -> Result<(), Failure> {
         let file = output::read_input(path, MAX_BUNDLE.max(MAX_CRL_LENGTH))?;
         let failed = |error: &dyn std::fmt::Display| Failure::file(path, error);
         if is_bundle(&file) {
             let bundle = Bundle::parse(&file).and_then(|bundle| {
-                let signer = bundles_of.copied().unwrap_or(bundle.signer());
+                let expected =
+                    bundles_of.iter().find(|signer| **signer == bundle.signer()).or(bundles_of.first());
+                let signer = expected.copied().unwrap_or(bundle.signer());
                 bundle.verify(&signer, BundleFormat::Exported)
             });
             let mut items = bundle.map_err(|error| failed(&error))?;
             // For one chip the latest certificates are kept.
             items.sort_by_key(|item| (item.kind == CollateralKind::Certificate).then_some(item.fetched_at));
-            return items.into_iter().try_for_each(|item| self.add(path, item, bundles_of.is_some()));
+            return items.into_iter().try_for_each(|item| self.add(path, item, !bundles_of.is_empty()));
         }
         if file.trim_ascii_start().first() != Some(&b'{') {
             read_file(&file, &mut self.crls, &mut self.certificates).map_err(|error| failed(&error))
@@ -189,8 +186,8 @@ mod tests {
         let bundle = Bundle::sign(&key, BundleFormat::Exported, NOW, items);
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), serde_json::to_vec(&bundle).expect("JSON")).expect("written");
-        let (collateral, broker) = ([file.path().to_owned()], key.identity());
-        Judge::open(&Files { collateral: &collateral, bundles_of: Some(&broker), ..Files::default() }, NOW)
+        let (collateral, broker) = ([file.path().to_owned()], [key.identity()]);
+        Judge::open(&Files { collateral: &collateral, bundles_of: &broker, ..Files::default() }, NOW)
     }
 
     #[test]

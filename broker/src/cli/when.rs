@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use vouchsafe_keystore::registry::TokenLifetime;
 use vouchsafe_protocol::UnixTime;
+use vouchsafe_protocol::succession::MAX_SUCCESSION_LIFETIME;
 
 use crate::clock;
 
@@ -57,6 +58,12 @@ pub(super) fn overlap(text: &str) -> Result<u64, String> {
     seconds.ok_or_else(|| "expected a duration such as 15m or 1h, at most 7d".to_owned())
 }
 
+/// How long the successor of an identity is accepted by guests that pin only that one.
+pub(super) fn identity_overlap(text: &str) -> Result<u64, String> {
+    let seconds = duration(text).filter(|seconds| *seconds <= MAX_SUCCESSION_LIFETIME);
+    seconds.ok_or_else(|| "expected a duration such as 30d, at most 366d, or 0s".to_owned())
+}
+
 /// A duration in its largest unit, rounded down, for people.
 pub(super) fn human_duration(seconds: u64) -> String {
     let units = [("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)];
@@ -101,6 +108,10 @@ mod tests {
         assert_eq!([overlap("1h"), overlap("0s"), overlap("7d")], [Ok(3600), Ok(0), Ok(604_800)]);
         for text in ["8d", "1", "never", ""] {
             assert!(overlap(text).unwrap_err().contains("at most 7d"), "{text}");
+        }
+        assert_eq!(["90d", "0s", "366d"].map(identity_overlap), [Ok(7_776_000), Ok(0), Ok(31_622_400)]);
+        for text in ["367d", "90", "never", ""] {
+            assert!(identity_overlap(text).unwrap_err().contains("at most 366d"), "{text}");
         }
         for (seconds, text) in
             [(0, "0 seconds"), (1, "1 second"), (7199, "1 hour"), (86_400, "1 day"), (1_209_599, "13 days")]

@@ -38,17 +38,45 @@ pub struct CollateralFolder {
 
 impl CollateralFolder {
     /// Reads the folder; an absent one is empty. Damaged files are set aside, unless the broker must not start without
-    /// them (see `restore`). Later changes are checked against these anchors.
+    /// them (see `restore`). What the identities `before` have signed is accepted, and signed again. Later changes are checked
+    /// against these anchors.
     ///
     /// # Errors
     /// [`CollateralFileError`] names the file.
     pub fn open(
         path: &Path,
         identity: Arc<IdentityKey>,
+        before: &[BrokerIdentity],
         anchors: TrustAnchors,
     ) -> Result<Self, CollateralFileError> {
-        let (stored, damaged) = restore(path, &identity.identity())?;
-        Ok(Self { path: path.to_owned(), identity, anchors, stored, damaged })
+        let signers: Vec<_> = before.iter().copied().chain([identity.identity()]).collect();
+        let (stored, damaged) = restore(path, &signers)?;
+        let folder = Self { path: path.to_owned(), identity, anchors, stored, damaged };
+        if !before.is_empty() {
+            folder.sign_again()?;
+        }
+        Ok(folder)
+    }
+
+    /// Signs with this key from now on, and what is stored again.
+    ///
+    /// # Errors
+    /// When a file cannot be written. It is signed again when the folder is opened.
+    pub(super) fn sign_as(&mut self, identity: Arc<IdentityKey>) -> Result<(), CollateralFileError> {
+        self.identity = identity;
+        self.sign_again()
+    }
+
+    /// Writes each file whose signature is that of another key.
+    fn sign_again(&self) -> Result<(), CollateralFileError> {
+        for (name, bytes) in self.signed_files(&self.stored) {
+            let path = self.path.join(name);
+            let stored = fs::read(&path).map_err(|source| CollateralFileError::io(&path, source))?;
+            if stored != bytes {
+                self.write(name, &bytes)?;
+            }
+        }
+        Ok(())
     }
 
     /// The files that were damaged when the folder was opened.
@@ -215,16 +243,19 @@ impl CollateralFolder {
         for (measurement, bytes) in stored.launch() {
             files.insert(names::launch(*measurement), bytes.into());
         }
-        for (name, set) in [(GOOGLE_KEYS, stored.google_keys()), (EXTRA_KEYS, stored.extra_keys())] {
-            if let Some(set) = set {
-                files.insert(name.to_owned(), self.signed(name, set).into());
-            }
-        }
+        let signed = self.signed_files(stored).map(|(name, bytes)| (name.to_owned(), bytes.into()));
+        files.extend(signed);
         if !stored.metadata().is_empty() {
             let metadata = serde_json::to_vec(stored.metadata()).expect("digests and texts are JSON");
             files.insert(METADATA.to_owned(), metadata.into());
         }
         files
+    }
+
+    fn signed_files(&self, stored: &StoredCollateral) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
+        let sets = [(GOOGLE_KEYS, stored.google_keys()), (EXTRA_KEYS, stored.extra_keys())];
+        let signed = sets.map(|(name, set)| set.map(|set| (name, self.signed(name, set))));
+        signed.into_iter().flatten()
     }
 
     fn signed(&self, name: &str, set: &KeySet) -> Vec<u8> {

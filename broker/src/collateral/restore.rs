@@ -65,7 +65,7 @@ impl DamagedFile {
 /// [`CollateralFileError`] names the file; then nothing has changed.
 pub(super) fn restore(
     folder: &Path,
-    identity: &BrokerIdentity,
+    signers: &[BrokerIdentity],
 ) -> Result<(StoredCollateral, Vec<DamagedFile>), CollateralFileError> {
     let mut files = files(folder)?;
     // First: it says what the others are.
@@ -74,7 +74,7 @@ pub(super) fn restore(
     for (name, stored) in files {
         let path = folder.join(&name);
         let bytes = fs::read(&path).map_err(|source| CollateralFileError::io(&path, source))?;
-        let Err(flaw) = add(&mut collateral, &name, stored, &bytes, identity) else { continue };
+        let Err(flaw) = add(&mut collateral, &name, stored, &bytes, signers) else { continue };
         if !may_be_left_out(stored, collateral.metadata()) {
             return Err(CollateralFileError::Damaged { path, source: flaw });
         }
@@ -120,12 +120,12 @@ fn add(
     name: &str,
     stored: Stored,
     bytes: &[u8],
-    identity: &BrokerIdentity,
+    signers: &[BrokerIdentity],
 ) -> Result<(), FileFlaw> {
     match stored {
         Stored::Metadata => collateral.restore_metadata(serde_json::from_slice(bytes)?),
         Stored::TokenKeys(root) => {
-            let keys = stored_keys(name, bytes, identity).ok_or(FileFlaw::KeySet)?;
+            let keys = stored_keys(name, bytes, signers).ok_or(FileFlaw::KeySet)?;
             collateral.restore_token_keys(root, Some(keys));
         }
         Stored::Der(digest) => {
@@ -148,9 +148,11 @@ fn add(
     Ok(())
 }
 
-/// A key set that this broker signed for a file of this name.
-fn stored_keys(name: &str, bytes: &[u8], identity: &BrokerIdentity) -> Option<KeySet> {
-    let items = Bundle::parse(bytes).ok()?.verify(identity, BundleFormat::Kept).ok()?;
+/// A key set that this broker signed for a file of this name, as one of these identities.
+fn stored_keys(name: &str, bytes: &[u8], signers: &[BrokerIdentity]) -> Option<KeySet> {
+    let bundle = Bundle::parse(bytes).ok()?;
+    let signer = signers.iter().find(|signer| **signer == bundle.signer())?;
+    let items = bundle.verify(signer, BundleFormat::Kept).ok()?;
     let [item] = items.try_into().ok()?;
     let BundleItem { kind, subject, fetched_at, content, .. } = item;
     (kind == CollateralKind::TokenKeys && subject == name).then_some(KeySet { jwks: content.0, fetched_at })

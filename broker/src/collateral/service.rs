@@ -12,6 +12,7 @@ use std::time::Duration;
 use vouchsafe_attestation::TrustAnchors;
 use vouchsafe_attestation::collateral::{Loaded, Missing};
 use vouchsafe_attestation::x509::MissingCrl;
+use vouchsafe_protocol::IdentityKey;
 
 use super::error::CollateralFileError;
 use super::folder::CollateralFolder;
@@ -63,6 +64,13 @@ impl CollateralService {
             }
         }
         Ok(Self { shared })
+    }
+
+    /// Signs what is stored and exported with this key from now on.
+    pub(crate) fn sign_as(&self, identity: Arc<IdentityKey>) {
+        if let Err(error) = self.shared.folder().sign_as(identity) {
+            tracing::error!(event = "collateral.not_signed", %error, "it is signed again when the broker is started");
+        }
     }
 
     /// The collateral in use.

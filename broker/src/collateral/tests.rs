@@ -27,7 +27,7 @@ fn identity(seed: u8) -> Arc<IdentityKey> {
 }
 
 fn open(path: &std::path::Path) -> CollateralFolder {
-    CollateralFolder::open(path, identity(1), shared_anchors()).unwrap()
+    CollateralFolder::open(path, identity(1), &[], shared_anchors()).unwrap()
 }
 
 #[test]
@@ -64,6 +64,6 @@ fn garbage_leaves_everything_as_it_was() {
     assert!(matches!(error, CollateralFileError::Item(ItemError::Tdx(TdxItemError::Form(_)))));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     fs::write(folder.path().join("x.der"), b"garbage").unwrap();
-    let error = CollateralFolder::open(folder.path(), identity(1), shared_anchors()).unwrap_err();
+    let error = CollateralFolder::open(folder.path(), identity(1), &[], shared_anchors()).unwrap_err();
     assert!(matches!(error, CollateralFileError::Damaged { .. }), "{error}");
 }

@@ -3,7 +3,6 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use vouchsafe_protocol::ReasonCode;
-use vouchsafe_protocol::messages::ChallengeAnswer;
 
 use super::query::NoQuery;
 use crate::broker::Broker;
@@ -25,8 +24,8 @@ pub(super) async fn post(
         let seconds = broker.pool.retry_after(Lane::Guests(network));
         return Err(HttpProblem::for_guest(ReasonCode::Overloaded).retry_after(seconds));
     }
-    let challenge = broker.issue(clock::now()).map_err(|_| HttpProblem::new(ReasonCode::Internal))?;
-    trace.under(&challenge.nonce);
+    let answer = broker.issue(clock::now()).map_err(|_| HttpProblem::new(ReasonCode::Internal))?;
+    trace.under(&answer.challenge.nonce);
     broker.metrics.challenges.inc();
-    Ok(HttpResponse::Ok().json(ChallengeAnswer { challenge, identity: broker.identity() }))
+    Ok(HttpResponse::Ok().json(answer))
 }

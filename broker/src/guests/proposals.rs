@@ -22,7 +22,7 @@ pub(super) async fn post(
     let peer = request.peer().map(tracing::field::display);
     let (trace, namespaces) = (request.trace.clone(), request.received.namespaces());
     let answered = propose_baseline(&broker, request).await;
-    let Answered { answer, instance } = answered.map_err(|refused| refused.problem(&broker, &digest))?;
+    let Answered { answer, instance } = answered.map_err(|refused| refused.problem(&digest))?;
     broker.metrics.proposals.answered(&answer.proposal);
     tracing::info!(
         event = "proposal.answered",

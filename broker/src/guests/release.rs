@@ -26,7 +26,7 @@ pub(super) async fn post(
     let (trace, namespaces) = (request.trace.clone(), request.received.namespaces());
     let count = request.received.body().paths().len();
     let answered = release(&broker, request).await;
-    let Answered { answer, instance } = answered.map_err(|refused| refused.problem(&broker, &digest))?;
+    let Answered { answer, instance } = answered.map_err(|refused| refused.problem(&digest))?;
     let elapsed = started.elapsed();
     broker.metrics.grants.inc();
     broker.metrics.release_seconds.observe(elapsed.as_secs_f64());

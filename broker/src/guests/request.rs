@@ -84,8 +84,8 @@ where
 
 /// The use of a challenge that is live.
 fn begin(broker: &Broker, challenge: &Challenge, client: Client, now: UnixTime) -> Result<Try, RequestError> {
-    let nonce = broker.check(challenge, now)?;
-    broker.tries.begin(nonce, challenge.expires_at, now).map_err(|error| {
+    let accepted = broker.check(challenge, now)?;
+    broker.tries.begin(accepted.nonce, challenge.expires_at, now).map_err(|error| {
         let seconds = broker.pool.retry_after(Lane::Guests(client.network));
         RequestError::Tried { error, seconds }
     })

@@ -23,7 +23,7 @@ pub(super) async fn post(
     let (trace, namespaces) = (request.trace.clone(), request.received.namespaces());
     let action = request.received.body().action();
     let answered = change_volume(&broker, request).await;
-    let Answered { answer, instance } = answered.map_err(|refused| refused.problem(&broker, &digest))?;
+    let Answered { answer, instance } = answered.map_err(|refused| refused.problem(&digest))?;
     broker.metrics.volume(action);
     let generation = answer.volume.generation;
     tracing::info!(

@@ -4,8 +4,9 @@ use vouchsafe_attestation::collateral::ItemError;
 use vouchsafe_keystore::StoreError;
 use vouchsafe_keystore::keyring::KeyringError;
 use vouchsafe_keystore::keyring::file::KeyringFileError;
-use vouchsafe_keystore::registry::RegisterError;
-use vouchsafe_keystore::registry::{DocumentError, ForgetError, OperatorError, ProposalError, SecretError};
+use vouchsafe_keystore::registry::{
+    DocumentError, ForgetError, IdentityError, OperatorError, ProposalError, RegisterError, SecretError,
+};
 use vouchsafe_keystore::rotation::RotationError;
 use vouchsafe_protocol::{ReasonCode, UnixTime};
 
@@ -162,6 +163,24 @@ impl From<RotationError> for HttpProblem {
             | RotationError::File(KeyringFileError::Busy { .. })
             | RotationError::OlderState { .. } => ReasonCode::Conflict,
             RotationError::File(_) | RotationError::Newest(_) => ReasonCode::Unavailable,
+        };
+        Self::for_operator(code, error.to_string())
+    }
+}
+
+impl From<IdentityError> for HttpProblem {
+    fn from(error: IdentityError) -> Self {
+        let code = match error {
+            IdentityError::Store(error) => return error.into(),
+            IdentityError::Unknown { .. } => ReasonCode::NotFound,
+            IdentityError::Lifetime { .. } => ReasonCode::InvalidObject,
+            IdentityError::AlreadyNext { .. }
+            | IdentityError::NoNext
+            | IdentityError::TooManyPrevious { .. }
+            | IdentityError::Signs { .. }
+            | IdentityError::NotOldest { .. }
+            | IdentityError::Outstanding { .. } => ReasonCode::Conflict,
+            IdentityError::Seal(_) => ReasonCode::Internal,
         };
         Self::for_operator(code, error.to_string())
     }

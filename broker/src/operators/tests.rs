@@ -1,4 +1,5 @@
 mod diffs;
+mod identities;
 mod keyring;
 mod memory;
 mod numbers;
@@ -58,6 +59,10 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/collateral/export"),
     ("POST", "/v1/collateral/refresh"),
     ("POST", "/v1/collateral/remove"),
+    ("GET", "/v1/identities"),
+    ("POST", "/v1/identities/add"),
+    ("POST", "/v1/identities/promote"),
+    ("POST", "/v1/identities/remove"),
     ("GET", "/v1/operators"),
     ("POST", "/v1/operators/add"),
     ("POST", "/v1/operators/rotate"),
@@ -120,7 +125,7 @@ async fn t41_operator_api_without_token_is_refused() {
     let description = include_str!("../../openapi.yaml");
     let described: std::collections::BTreeSet<_> =
         description.lines().filter_map(|line| line.strip_prefix("  /v1/")?.strip_suffix(':')).collect();
-    let guests = ["challenge", "release", "info"];
+    let guests = ["challenge", "release", "succession", "info"];
     let listed = ROUTES.iter().filter_map(|(_, uri)| uri.split('?').next()?.strip_prefix("/v1/"));
     assert_eq!(described, listed.chain(guests).collect());
 }

@@ -47,7 +47,7 @@ fn decide_once<G>(verified: &Verified, decide: Decide<G>) -> Result<Decision<G>,
     let mut step = session.trace.step(Step::Decide);
     let paths = verified.claims().bound().body().paths();
     let input = broker.runtime.block_on(broker.keystore.decision_input(paths))?;
-    let verdict = decide(&input, verified.claims(), &broker.identity(), session.now);
+    let verdict = decide(&input, verified.claims(), &session.identity.identity(), session.now);
     if verdict.is_err() {
         step.refused(ReasonCode::NotGranted);
     }

@@ -5,10 +5,11 @@ use vouchsafe_keystore::record::RecordError;
 use vouchsafe_keystore::release::UnsealError;
 use vouchsafe_keystore::volumes::VolumeRefusal;
 use vouchsafe_policy::{Denial, ProposalDenial};
+use vouchsafe_protocol::ReasonCode;
 use vouchsafe_protocol::wrap::WrapError;
-use vouchsafe_protocol::{Nonce, ReasonCode};
 
 use crate::attested::{self, RequestError, VmContext};
+use crate::identities::Accepted;
 use crate::pool::PoolError;
 
 /// A refused release, with what was known about the VM by then.
@@ -94,10 +95,10 @@ impl ReleaseError {
         }
     }
 
-    /// The nonce of a request that was refused before it was bound.
-    pub(crate) const fn nonce(&self) -> Option<Nonce> {
+    /// The challenge of a request that was refused before it was bound.
+    pub(crate) const fn accepted(&self) -> Option<&Accepted> {
         match self {
-            Self::Request(error) => error.nonce(),
+            Self::Request(error) => error.accepted(),
             _ => None,
         }
     }

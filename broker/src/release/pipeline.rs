@@ -103,7 +103,7 @@ fn wrap(
             ciphertext,
         });
     let (enc, secrets) = (wrapped.enc, secrets.collect());
-    let (identity, request) = (&session.broker.identity, &session.request);
+    let (identity, request) = (&session.identity, &session.request);
     Ok(ReleaseAnswer::sign(identity, &grant.transcript(), request, session.decision, enc, secrets))
 }
 

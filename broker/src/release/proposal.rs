@@ -111,7 +111,8 @@ fn decide(verified: &Verified, proposal: &BaselineProposal) -> Result<Decided, S
     let once = || -> Result<Decided, StoreError> {
         let mut step = session.trace.step(Step::Decide);
         let input = broker.runtime.block_on(broker.keystore.baseline_input(&proposal.baseline))?;
-        let verdict = input.decide(verified.claims(), &broker.identity(), verified.lists(), session.now);
+        let identity = session.identity.identity();
+        let verdict = input.decide(verified.claims(), &identity, verified.lists(), session.now);
         if verdict.is_err() {
             step.refused(ReasonCode::NotGranted);
         }

@@ -10,13 +10,14 @@ use std::time::Instant;
 use vouchsafe_keystore::record::{NewRefusal, RecordError, RefusalRecord};
 use vouchsafe_protocol::problem::Problem;
 use vouchsafe_protocol::{
-    Action, Body, DecisionId, Nonce, ObjectName, ReasonCode, RequestDigest, SecretPath, UnixTime,
+    Action, Body, DecisionId, ObjectName, ReasonCode, RequestDigest, SecretPath, UnixTime,
 };
 
 use super::error::{Failure, ReleaseError};
 use crate::admission::Network;
 use crate::attested::{Incoming, RequestError, VmContext, namespaces};
 use crate::broker::Broker;
+use crate::identities::Accepted;
 use crate::problem::HttpProblem;
 use crate::refusals::Standing;
 use crate::traces::{Trace, TraceId};
@@ -27,8 +28,8 @@ use crate::tries::{Try, is_final};
 pub(crate) struct Refused {
     code: ReasonCode,
     decision: DecisionId,
-    /// The nonce that the signature covers.
-    nonce: Option<Nonce>,
+    /// The challenge that the signature is for.
+    challenge: Option<Accepted>,
     retry_after: Option<u32>,
 }
 
@@ -40,9 +41,9 @@ pub(crate) fn refuse_challenge(
     at: UnixTime,
     error: impl Into<RequestError>,
 ) -> HttpProblem {
-    let (tried, action, paths, baseline, nonce) = (None, None, Vec::new(), None, None);
+    let (tried, action, paths, baseline, challenge) = (None, None, Vec::new(), None, None);
     let trace = Trace::default();
-    let request = RequestContext { decision, peer, at, trace, tried, action, paths, baseline, nonce };
+    let request = RequestContext { decision, peer, at, trace, tried, action, paths, baseline, challenge };
     let failure = Failure::new(error.into(), VmContext::Unknown);
     refuse(broker, request, failure).unsigned()
 }
@@ -61,8 +62,8 @@ pub(super) struct RequestContext {
     paths: Vec<SecretPath>,
     /// The baseline of a proposal.
     baseline: Option<ObjectName>,
-    /// The nonce, once the request is bound to it.
-    pub(super) nonce: Option<Nonce>,
+    /// The challenge, once the request is bound to it.
+    pub(super) challenge: Option<Accepted>,
 }
 
 impl RequestContext {
@@ -76,7 +77,7 @@ impl RequestContext {
         let (decision, at) = (incoming.decision, incoming.now);
         let tried = Some((Arc::clone(incoming.tried()), incoming.network()));
         let (action, trace) = (Some(body.action()), incoming.trace.clone());
-        Self { decision, peer, at, trace, tried, action, paths, baseline, nonce: None }
+        Self { decision, peer, at, trace, tried, action, paths, baseline, challenge: None }
     }
 
     /// The namespaces that the request is about; `None` before it is parsed.
@@ -122,11 +123,11 @@ pub(super) fn refuse(broker: &Broker, request: RequestContext, failure: Failure)
             log_stranger(broker, Stranger { decision, code, peer, namespaces, trace: request.trace.id() });
         }
     }
-    let nonce = request.nonce.or(error.nonce());
+    let challenge = request.challenge.as_ref().or(error.accepted()).cloned();
     keep(broker, request, &error, vm);
     // Turning work away must stay cheap: an overloaded broker does not sign.
-    let nonce = nonce.filter(|_| code != ReasonCode::Overloaded);
-    Refused { code, decision, nonce, retry_after: error.retry_after() }
+    let challenge = challenge.filter(|_| code != ReasonCode::Overloaded);
+    Refused { code, decision, challenge, retry_after: error.retry_after() }
 }
 
 /// The log line of a refusal whose evidence was not verified, which anyone can cause: one for each code at intervals,
@@ -174,7 +175,8 @@ fn log_failure(decision: DecisionId, error: &ReleaseError) {
 
 /// Records a refusal in the log if it is worth that, otherwise in bounded memory.
 fn keep(broker: &Broker, request: RequestContext, error: &ReleaseError, vm: VmContext) {
-    let RequestContext { decision, peer, at, trace: _, tried: _, action, paths, baseline, nonce } = request;
+    let RequestContext { decision, peer, at, trace: _, tried: _, action, paths, baseline, challenge } =
+        request;
     let (code, mut reasons) = (error.code(), error.reasons());
     let (mut claims, mut instance, mut evidence) = (None, None, None);
     // A record without this line is that of a release.
@@ -194,7 +196,7 @@ fn keep(broker: &Broker, request: RequestContext, error: &ReleaseError, vm: VmCo
             reasons.push(format!("the AK certificate that was shown is that of instance {name}"));
             Standing::Unverified
         }
-        VmContext::Unknown if nonce.is_some() => Standing::Unverified,
+        VmContext::Unknown if challenge.is_some() => Standing::Unverified,
         VmContext::Unknown => Standing::Malformed,
     };
     let record = RefusalRecord {
@@ -234,13 +236,13 @@ impl Refused {
     /// Whether the refusal carries a signature.
     #[cfg(test)]
     pub(crate) const fn is_signed(&self) -> bool {
-        self.nonce.is_some()
+        self.challenge.is_some()
     }
 
     /// The problem for the guest that sent `request`, signed if its challenge was valid.
-    pub(crate) fn problem(&self, broker: &Broker, request: &RequestDigest) -> HttpProblem {
-        let Some(nonce) = self.nonce else { return self.unsigned() };
-        let signed = Problem::signed(&broker.identity, &nonce, request, self.code, self.decision);
+    pub(crate) fn problem(&self, request: &RequestDigest) -> HttpProblem {
+        let Some(Accepted { nonce, identity }) = &self.challenge else { return self.unsigned() };
+        let signed = Problem::signed(identity, nonce, request, self.code, self.decision);
         self.complete(signed.into())
     }
 

@@ -98,7 +98,7 @@ async fn t05_a_nonce_is_spent_once() {
 async fn t05_dead_and_foreign_challenges_are_refused_unsigned() {
     let fixture = Fixture::new().await;
     let vm = SimulatedVm::new();
-    let old = fixture.broker.issue(UnixTime(clock::now().0 - 61)).expect("a challenge");
+    let old = fixture.broker.issue(UnixTime(clock::now().0 - 61)).expect("a challenge").challenge;
     let mut foreign = fixture.challenge();
     foreign.expires_at = foreign.expires_at.plus(1);
     for (challenge, code) in [(old, ReasonCode::ChallengeExpired), (foreign, ReasonCode::ChallengeInvalid)] {

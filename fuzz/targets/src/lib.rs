@@ -150,7 +150,7 @@ pub fn challenge(data: &[u8]) {
     if let Ok(challenge) = serde_json::from_slice::<Challenge>(data) {
         // Nobody without the key can make one.
         let foreign = ChallengeKey::new(&[0x42; 32]);
-        assert!(foreign.check(&challenge, UnixTime(1_800_000_000)).is_err());
+        assert!(foreign.check(&BrokerIdentity([0x42; 32]), &challenge, UnixTime(1_800_000_000)).is_err());
         let again = serde_json::to_vec(&challenge).expect("serialises");
         assert_eq!(serde_json::from_slice::<Challenge>(&again).expect("reads its own output"), challenge);
     }

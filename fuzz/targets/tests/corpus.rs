@@ -131,7 +131,7 @@ fn write_tdx() {
 }
 
 fn write_requests(name: &str, input: &Verification) {
-    let challenge = ChallengeKey::new(&[3; 32]).issue(input.nonce, NOW, 60);
+    let challenge = ChallengeKey::new(&[3; 32]).issue(&input.broker, input.nonce, NOW, 60);
     write("challenge", "challenge", &serde_json::to_vec(&challenge).unwrap());
     let answer = ChallengeAnswer { challenge: challenge.clone(), identity: input.broker };
     write("challenge", "answer", &serde_json::to_vec(&answer).unwrap());

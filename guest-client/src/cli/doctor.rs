@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use vouchsafe_guest_client::client::{Pace as _, SystemPace};
 use vouchsafe_guest_client::config::{BrokerUrl, DEFAULT_PATH};
 use vouchsafe_guest_client::{GuestConfig, doctor};
 use vouchsafe_protocol::UnixTime;
@@ -52,9 +53,7 @@ pub(super) fn run(path: &Path, command: &Doctor) -> Result<ExitCode, Failure> {
 
 /// This machine's clock, for comparison with a broker's, and to say how long something lasts. No decision depends on it.
 pub(super) fn now() -> UnixTime {
-    #[expect(clippy::disallowed_methods, reason = "the doctor looks at this very clock")]
-    let now = std::time::SystemTime::now();
-    UnixTime(now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs())
+    SystemPace::start().now()
 }
 
 /// Audience of a token that is only displayed.

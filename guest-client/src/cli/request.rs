@@ -6,6 +6,7 @@ use std::time::Duration;
 use vouchsafe_guest_client::client::AttemptError;
 use vouchsafe_guest_client::memory::{self, Locked};
 use vouchsafe_guest_client::{Client, GuestConfig, LocalEvidence, Release};
+use vouchsafe_protocol::succession::{Succeeded, days};
 use vouchsafe_protocol::{ReleaseBody, ReleasePaths};
 
 use super::console;
@@ -38,7 +39,17 @@ pub(super) fn client(config: &GuestConfig, note: Note) -> Result<Client<LocalEvi
     let remark = move |text: &str| note(&format!("Google Cloud Attestation: {text}"));
     let source = LocalEvidence::open(&config.collect)?.on_remark(remark);
     let client = Client::new(config, source)?;
-    Ok(client.on_retry(move |error, wait| note(&retry_line(error, wait))))
+    let client = client.on_retry(move |error, wait| note(&retry_line(error, wait)));
+    Ok(client.on_succession(move |succeeded| note(&succession_line(succeeded))))
+}
+
+fn succession_line(succeeded: &Succeeded) -> String {
+    let Succeeded { pinned, by, remaining, .. } = succeeded;
+    format!(
+        "the broker's identity is now {by}: the pinned {pinned} named it its successor, which is accepted for another {}; put \
+         \"{by}\" into `identities` before",
+        days(*remaining)
+    )
 }
 
 fn retry_line(error: &AttemptError, wait: Duration) -> String {

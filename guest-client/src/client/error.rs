@@ -2,10 +2,12 @@
 
 use vouchsafe_protocol::answer::AnswerError;
 use vouchsafe_protocol::limits::MAX_REQUEST;
+use vouchsafe_protocol::problem::Problem;
+use vouchsafe_protocol::succession::SuccessionError;
 use vouchsafe_protocol::{BrokerIdentity, DecisionId, ReasonCode};
 
 use crate::evidence::CollectError;
-use crate::transport::{TlsFault, TransportError};
+use crate::transport::{Response, TlsFault, TransportError};
 
 /// Why a fetch failed.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +77,16 @@ pub enum AttemptError {
         /// The identity.
         identity: BrokerIdentity,
     },
+    /// The broker uses an identity that is not pinned, and its statements do not make it a successor of one that is.
+    #[error(
+        "the broker signs as {identity}, which is not pinned, and not the accepted successor of one that is: {source}"
+    )]
+    Succession {
+        /// The identity.
+        identity: BrokerIdentity,
+        /// What is wrong with the statements.
+        source: SuccessionError,
+    },
     /// The server at the broker's address is not a broker.
     #[error("{url}: status {status}, this is not a vouchsafe broker")]
     NotABroker {
@@ -105,12 +117,18 @@ pub enum AttemptError {
 }
 
 impl AttemptError {
+    /// A response that is a refusal without a signature that counts, or none of a broker.
+    pub(crate) fn unsigned(response: &Response) -> Self {
+        let problem = serde_json::from_slice::<Problem>(&response.body).ok();
+        Self::Unsigned { status: response.status, code: problem.map(|problem| problem.code) }
+    }
+
     /// True for a permanent fault of the configuration or of the broker's installation: this broker is not
     /// tried again.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::UnpinnedIdentity { .. } | Self::NotABroker { .. } => true,
+            Self::UnpinnedIdentity { .. } | Self::Succession { .. } | Self::NotABroker { .. } => true,
             Self::Transport(error) => error.fault().is_some(),
             _ => false,
         }
@@ -120,8 +138,8 @@ impl AttemptError {
     #[must_use]
     pub fn advice(&self) -> Option<&'static str> {
         match self {
-            Self::UnpinnedIdentity { .. } => Some(
-                "`identities` has to hold what `vouchsafe init` printed; do not copy the identity from this message",
+            Self::UnpinnedIdentity { .. } | Self::Succession { .. } => Some(
+                "`identities` has to hold what `vouchsafe init` printed or, since the identity was rotated, what                  `vouchsafe identity status` shows; do not copy the identity from this message",
             ),
             Self::NotABroker { .. } => Some(
                 "`brokers` takes the https:// URL of a broker's listener for guests, not of the one for operators",

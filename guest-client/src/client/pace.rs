@@ -1,7 +1,9 @@
 //! Backoff and limits. Pauses have jitter, so that VMs of a fleet that boot together do not retry together.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use vouchsafe_protocol::UnixTime;
 
 use crate::config::Limits;
 
@@ -9,6 +11,9 @@ use crate::config::Limits;
 pub trait Pace {
     /// Time since some fixed moment.
     fn elapsed(&self) -> Duration;
+
+    /// The time of day, by this machine's clock, which may be wrong.
+    fn now(&self) -> UnixTime;
 
     /// Waits.
     fn sleep(&mut self, time: Duration);
@@ -32,6 +37,12 @@ impl SystemPace {
 impl Pace for SystemPace {
     fn elapsed(&self) -> Duration {
         self.0.elapsed()
+    }
+
+    fn now(&self) -> UnixTime {
+        #[expect(clippy::disallowed_methods, reason = "the guest's one look at the time of day")]
+        let now = SystemTime::now();
+        UnixTime(now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
     }
 
     fn sleep(&mut self, time: Duration) {

@@ -14,7 +14,8 @@ use vouchsafe_protocol::{
     RequestDigest, Suite, VolumeAction,
 };
 
-use super::{AttemptError, FetchError, Release, Spent, Stop, again, rejected};
+use super::stop::{Stop, again, rejected};
+use super::{AttemptError, FetchError, Release, Spent};
 use crate::transport::Response;
 
 /// A volume as registered after a request.

@@ -1,9 +1,11 @@
-//! Whether each broker is reachable, uses a pinned identity, and agrees with this machine's clock.
+//! Whether each broker is reachable, uses an accepted identity, and agrees with this machine's clock.
 
-use vouchsafe_protocol::UnixTime;
+use vouchsafe_protocol::succession::{Succeeded, days};
+use vouchsafe_protocol::{BrokerIdentity, UnixTime};
 
 use super::diagnosis::Diagnosis;
 use super::finding::{Finding, Status};
+use crate::client::accepted::{SUCCESSION_ROUTE, accepted};
 use crate::client::{AttemptError, CHALLENGE_ROUTE, read_challenge};
 use crate::config::{BrokerUrl, ClientConfig, GuestConfig};
 use crate::transport::{Https, Transport};
@@ -49,14 +51,46 @@ fn ask(
         Err(error) => return vec![unusable(url, &error)],
     };
     let clock = clock(now(), answer.challenge.issued_at);
-    let identity = answer.identity;
-    let identity = if config.identities.contains(&identity) {
-        Finding::ok("identity", format!("{identity}, pinned"))
-    } else {
-        let error = AttemptError::UnpinnedIdentity { identity };
-        Finding::new("identity", Status::Missing, error.to_string(), error.advice().unwrap_or(UNREACHABLE))
-    };
+    let identity = identity(transport, config, url, answer.identity, now());
     vec![Finding::ok("broker", url.to_string()), identity, clock]
+}
+
+/// Whether the identity that the broker signs as is pinned or the successor of one that is, and whether one that it succeeded is
+/// pinned still.
+fn identity(
+    transport: &mut dyn Transport,
+    config: &ClientConfig,
+    url: &BrokerUrl,
+    identity: BrokerIdentity,
+    now: UnixTime,
+) -> Finding {
+    let is_pinned = config.identities.contains(&identity);
+    let others: Vec<_> = config.identities.iter().copied().filter(|pinned| *pinned != identity).collect();
+    if others.is_empty() {
+        return Finding::ok("identity", format!("{identity}, pinned"));
+    }
+    let response = transport.get(&url.route(SUCCESSION_ROUTE), config.limits.request);
+    let succeeded = response
+        .map_err(AttemptError::Transport)
+        .and_then(|response| accepted(&response, &others, identity, now));
+    match succeeded {
+        Ok(Succeeded { pinned, .. }) if is_pinned => {
+            let what = format!("{identity}, pinned; so is {pinned}, which it succeeded");
+            Finding::new("identity", Status::Warning, what, SUCCEEDED)
+        }
+        Ok(Succeeded { pinned, remaining, .. }) => {
+            let what = format!(
+                "{identity}; the pinned {pinned} named it its successor, which is accepted for another {}",
+                days(remaining)
+            );
+            Finding::new("identity", Status::Warning, what, NEW_PIN)
+        }
+        Err(_) if is_pinned => Finding::ok("identity", format!("{identity}, pinned")),
+        Err(error) => {
+            let fix = error.advice().unwrap_or(UNREACHABLE);
+            Finding::new("identity", Status::Missing, error.to_string(), fix)
+        }
+    }
 }
 
 fn unusable(url: &BrokerUrl, error: &AttemptError) -> Finding {
@@ -88,6 +122,10 @@ fn clock(own: UnixTime, brokers: UnixTime) -> Finding {
 /// Seconds; tokens and challenges live for at least a minute.
 const TOLERANCE: u64 = 30;
 
+const NEW_PIN: &str = "Put the new identity into `identities` within that time: it is signed by the one that is pinned. Remove \
+                       that one when every broker has the new one.";
+const SUCCEEDED: &str = "Remove the earlier one from `identities` when every broker has the new one: this VM trusts the holder of \
+                         its key.";
 const UNREACHABLE: &str = "Check network, firewall and name resolution, and that the broker is running.";
 
 #[cfg(test)]

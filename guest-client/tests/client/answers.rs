@@ -43,7 +43,8 @@ fn t06_answer_signed_by_an_unpinned_identity_is_refused() {
     one.broker.lock().announced = stranger;
     let error = one.unusable();
     assert!(matches!(error, AttemptError::UnpinnedIdentity { identity } if identity == stranger));
-    assert_eq!((one.broker.lock().log.len(), one.pauses.taken()), (1, vec![]));
+    // The challenge, and whether statements make it the successor of a pinned one.
+    assert_eq!((one.broker.lock().log.len(), one.pauses.taken()), (2, vec![]));
     assert!(one.source.collected.lock().unwrap().is_empty(), "evidence was collected for a stranger");
     assert_eq!(one.broker.lock().requests(), []);
 }

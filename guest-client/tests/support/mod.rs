@@ -62,6 +62,8 @@ pub(crate) struct FakeBroker {
     pub(crate) volume_script: VecDeque<VolumeAct>,
     /// Answers to proposals for a baseline, in order; after them each answer is lost.
     pub(crate) proposal_script: VecDeque<VolumeAct>,
+    /// The answer to requests for statements; `None` from a broker of an earlier version.
+    pub(crate) succession: Option<Response>,
     /// A URL that the script does not apply to: requests there are granted.
     pub(crate) exempt: Option<String>,
     /// Every request: URL and body.
@@ -90,6 +92,7 @@ impl FakeBroker {
             challenge_script: VecDeque::new(),
             volume_script: VecDeque::new(),
             proposal_script: VecDeque::new(),
+            succession: None,
             exempt: None,
             log: vec![],
         }
@@ -101,6 +104,10 @@ impl FakeBroker {
         if url.ends_with("/v1/challenge") {
             return self.challenge_script.pop_front().unwrap_or_else(|| Some(self.challenge()));
         }
+        if url.ends_with("/v1/succession") {
+            let absent = Response { status: 404, retry_after: None, body: vec![] };
+            return Some(self.succession.clone().unwrap_or(absent));
+        }
         if url.ends_with("/v1/volumes") {
             return self.volume_answer(body);
         }
@@ -109,7 +116,10 @@ impl FakeBroker {
         }
         assert!(url.ends_with("/v1/release"), "{url}");
         let request: ReleaseRequest = serde_json::from_slice(body).expect("a release request");
-        let nonce = self.challenges.check(&request.challenge, UnixTime(1000)).expect("our own challenge");
+        let nonce = self
+            .challenges
+            .check(&self.identity.identity(), &request.challenge, UnixTime(1000))
+            .expect("our own challenge");
         let key = GuestPublicKey::new(request.suite, &request.public_key).expect("a key");
         let body_of = request.body().expect("headers of requested paths");
         let bound = BoundRequest::new(&self.identity.identity(), nonce, key, body_of);
@@ -124,7 +134,10 @@ impl FakeBroker {
 
     fn volume_answer(&mut self, body: &[u8]) -> Option<Response> {
         let request: VolumeRequest = serde_json::from_slice(body).expect("a request about a volume");
-        let nonce = self.challenges.check(&request.challenge, UnixTime(1000)).expect("our own challenge");
+        let nonce = self
+            .challenges
+            .check(&self.identity.identity(), &request.challenge, UnixTime(1000))
+            .expect("our own challenge");
         let key = GuestPublicKey::new(request.suite, &request.public_key).expect("a key");
         let bound = BoundRequest::new(&self.identity.identity(), nonce, key, Body::Volume(request.action));
         let digest = RequestDigest::of(body);
@@ -136,7 +149,10 @@ impl FakeBroker {
 
     fn proposal_answer(&mut self, body: &[u8]) -> Option<Response> {
         let request: ProposalRequest = serde_json::from_slice(body).expect("a proposal for a baseline");
-        let nonce = self.challenges.check(&request.challenge, UnixTime(1000)).expect("our own challenge");
+        let nonce = self
+            .challenges
+            .check(&self.identity.identity(), &request.challenge, UnixTime(1000))
+            .expect("our own challenge");
         let key = GuestPublicKey::new(request.suite, &request.public_key).expect("a key");
         let body_of = Body::Proposal(request.proposal);
         let bound = BoundRequest::new(&self.identity.identity(), nonce, key, body_of);
@@ -154,7 +170,8 @@ impl FakeBroker {
     pub(crate) fn challenge_answer(&self) -> ChallengeAnswer {
         let mut nonce = [0; 32];
         aws_lc_rs::rand::fill(&mut nonce).expect("randomness");
-        let challenge = self.challenges.issue(Nonce(nonce), UnixTime(1000), LIFETIME);
+        let challenge =
+            self.challenges.issue(&self.identity.identity(), Nonce(nonce), UnixTime(1000), LIFETIME);
         ChallengeAnswer { challenge, identity: self.announced }
     }
 
@@ -265,6 +282,10 @@ impl Transport for Shared {
             source: Box::new(ureq::Error::Io(io::ErrorKind::ConnectionReset.into())),
         })
     }
+
+    fn get(&mut self, url: &str, timeout: Duration) -> Result<Response, TransportError> {
+        self.post(url, b"", timeout)
+    }
 }
 
 /// A clock that only advances in pauses.
@@ -281,6 +302,10 @@ impl Pauses {
 impl Pace for Pauses {
     fn elapsed(&self) -> Duration {
         self.taken().iter().sum()
+    }
+
+    fn now(&self) -> UnixTime {
+        UnixTime(1000)
     }
 
     fn sleep(&mut self, time: Duration) {

@@ -122,10 +122,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "log tree", include_str!("../../migrations/0006_log_tree.sql")),
     (7, "token ends", include_str!("../../migrations/0007_token_ends.sql")),
     (8, "generations", include_str!("../../migrations/0008_generations.sql")),
+    (9, "identity uses", include_str!("../../migrations/0009_identity_uses.sql")),
 ];
 
 /// The number of the last migration.
-pub(super) const NEWEST_TABLES: i64 = 8;
+pub(super) const NEWEST_TABLES: i64 = 9;
 
 /// The tables that the migrations create.
 const TABLES: &[&str] = &[
@@ -136,6 +137,7 @@ const TABLES: &[&str] = &[
     "epoch",
     "evidence",
     "identities",
+    "identity_uses",
     "log_head",
     "log_leaves",
     "meta",

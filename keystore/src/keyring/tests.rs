@@ -165,15 +165,19 @@ fn a_removed_generation_is_erased_with_its_last_use() {
     assert!(held.upgrade().is_none(), "nothing else holds its keys");
 }
 
+const BROKER: vouchsafe_protocol::BrokerIdentity = vouchsafe_protocol::BrokerIdentity([3; 32]);
+
 #[test]
 fn challenges_are_checked_under_every_generation_the_primary_one_first() {
     let (keyring, _) = Keyring::generate(NOW).unwrap().with_pending(NOW).unwrap();
-    let old = keyring.challenge_key().issue(vouchsafe_protocol::Nonce([1; 32]), NOW, 60);
+    let old = keyring.challenge_key().issue(&BROKER, vouchsafe_protocol::Nonce([1; 32]), NOW, 60);
     let (keyring, _) = keyring.with_promoted(NOW).unwrap();
-    let verdicts: Vec<_> = keyring.challenge_keys().map(|key| key.check(&old, NOW).is_ok()).collect();
+    let verdicts: Vec<_> =
+        keyring.challenge_keys().map(|key| key.check(&BROKER, &old, NOW).is_ok()).collect();
     assert_eq!(verdicts, [false, true]);
-    let new = keyring.challenge_key().issue(vouchsafe_protocol::Nonce([2; 32]), NOW, 60);
-    let verdicts: Vec<_> = keyring.challenge_keys().map(|key| key.check(&new, NOW).is_ok()).collect();
+    let new = keyring.challenge_key().issue(&BROKER, vouchsafe_protocol::Nonce([2; 32]), NOW, 60);
+    let verdicts: Vec<_> =
+        keyring.challenge_keys().map(|key| key.check(&BROKER, &new, NOW).is_ok()).collect();
     assert_eq!(verdicts, [true, false]);
 }
 

@@ -157,7 +157,7 @@ fn needed<'t>(action: &str, target: &'t str) -> Option<(OperatorAction, &'t str)
         "policy" => Some((OperatorAction::ManagePolicies, namespace()?)),
         "baseline" => Some((OperatorAction::ManageBaselines, namespace()?)),
         "guardrails" => Some((OperatorAction::ManageGuardrails, WHOLE_BROKER)),
-        "keyring" => Some((OperatorAction::ManageKeyring, WHOLE_BROKER)),
+        "keyring" | "identity" => Some((OperatorAction::ManageKeyring, WHOLE_BROKER)),
         "operator" => Some((OperatorAction::ManageOperators, WHOLE_BROKER)),
         _ => None,
     }

@@ -6,13 +6,14 @@ mod error;
 use std::path::Path;
 
 use sqlx::Row as _;
+use vouchsafe_protocol::UnixTime;
 use vouchsafe_protocol::hashing::Preimage;
-use vouchsafe_protocol::{IdentityKey, UnixTime};
 
 pub use self::error::OpenError;
 use super::change::Actor;
 use super::chips;
 use super::handle::Registry;
+use super::identities::table::insert_key;
 use super::rows::MacInput;
 use crate::db::columns::{self, tampered};
 use crate::db::{
@@ -22,7 +23,7 @@ use crate::db::{
 use crate::keyring::Keyring;
 use crate::log::record::RESTORE;
 use crate::log::{Log, LogState, Loss, NewestHead, StoredHead, StoredState, add_tree, continues, head_row};
-use crate::sealing;
+use crate::sealing::IdentitySeed;
 
 impl Registry {
     /// Creates the tables and a new identity.
@@ -142,17 +143,6 @@ impl Registry {
         let authorized = Actor::offline("restore", at).authorize(RESTORE, what)?;
         self.change(&authorized).await?.commit().await
     }
-
-    /// The broker's identity key.
-    pub(crate) async fn identity(&self) -> Result<IdentityKey, StoreError> {
-        let row = sqlx::query("SELECT generation, sealed FROM identities WHERE id = 1")
-            .fetch_optional(self.log.pools.readers.of(Reader::Release))
-            .await?
-            .ok_or_else(|| tampered(IDENTITIES, "1"))?;
-        let sealed: Vec<u8> = row.try_get("sealed")?;
-        let generation = columns::generation(&row, IDENTITIES, "1")?;
-        Ok(sealing::unseal_identity(self.keyring(), generation, &sealed)?)
-    }
 }
 
 /// Keeps every other process out of the database, which may be missing.
@@ -165,15 +155,10 @@ pub(crate) fn lock(path: &Path) -> Result<DatabaseLock, OpenError> {
 }
 
 async fn initialise(pools: &Pools, keyring: &Keyring) -> Result<(), StoreError> {
-    let (generation, sealed) = sealing::seal_identity(keyring)?;
     let primary = keyring.primary();
     let mut tx = pools.write("init").await?;
     sqlx::query("INSERT INTO epoch (id, value) VALUES (1, 0)").execute(&mut *tx).await?;
-    sqlx::query("INSERT INTO identities (id, generation, sealed) VALUES (1, $1, $2)")
-        .bind(i64::from(generation))
-        .bind(sealed)
-        .execute(&mut *tx)
-        .await?;
+    insert_key(&mut tx, keyring, FIRST_IDENTITY, &IdentitySeed::generate()?).await?;
     let head = head_row(&primary, &LogState::default())?;
     sqlx::query("INSERT INTO log_head (id, size, generation, mac, tree) VALUES (1, 0, $1, $2, $3)")
         .bind(head.generation)
@@ -272,7 +257,8 @@ async fn is_newest_head_noted(log: &Log) -> Result<bool, StoreError> {
     }
 }
 
-const IDENTITIES: &str = "identities";
+/// The id of the identity that a keystore is made with.
+const FIRST_IDENTITY: u64 = 1;
 const CHECK_LABEL: &[u8] = b"vouchsafe/v1 keyring check";
 /// Of the row `newest-head` in `meta`.
 const NOTE_LABEL: &[u8] = b"vouchsafe/v1 newest head noted";

@@ -166,7 +166,7 @@ impl Registry {
 
     /// Commits, and empties the write-ahead log, which still contains the old pages; continues when the
     /// caller is cancelled.
-    async fn commit_destruction(&self, change: Change<'_>) -> Result<Erasure, StoreError> {
+    pub(super) async fn commit_destruction(&self, change: Change<'_>) -> Result<Erasure, StoreError> {
         let emptying = Emptying::begin(&self.log.pools.writer);
         change.commit().await?;
         Ok(if emptying.wait().await { Erasure::Done } else { Erasure::Waits })

@@ -11,6 +11,7 @@ use crate::keyring::{GenerationId, Keyring};
 use crate::log::{head_mac, leaf_mac};
 use crate::record::floor_mac;
 use crate::registry::accounts::table::operator_mac;
+use crate::registry::identities::table::use_mac;
 use crate::registry::open::meta_mac;
 use crate::registry::rows::MacInput;
 use crate::registry::{chips, documents, secrets};
@@ -296,6 +297,7 @@ pub(crate) const ROW_KINDS: &[RowKind] = &[
         ..RowKind::all_of("meta", &[Text("name")], Guard::Mac(meta_mac))
     },
     RowKind::all_of("identities", &[Number("id")], Guard::Identity),
+    RowKind::all_of("identity_uses", &[Number("id")], Guard::Mac(use_mac)),
     RowKind::all_of("documents", &[Text("kind"), Text("name")], Guard::Mac(documents::table::head_mac)),
     RowKind::all_of(
         "document_versions",

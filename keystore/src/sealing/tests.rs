@@ -112,7 +112,7 @@ fn instances_have_values_of_their_own() {
 #[test]
 fn t43_the_identity_survives_and_an_edited_row_does_not_open() {
     let keyring = keyring();
-    let (generation, sealed) = seal_identity(&keyring).unwrap();
+    let (generation, sealed) = IdentitySeed::generate().unwrap().seal(&keyring).unwrap();
     let one = unseal_identity(&keyring, generation, &sealed).unwrap();
     assert_eq!(one.identity(), unseal_identity(&keyring, generation, &sealed).unwrap().identity());
     let mut edited = sealed.clone();

@@ -183,7 +183,7 @@ async fn migrations_run_once() {
         .fetch_one(fixture.keystore.pools().readers.of(Reader::Release))
         .await
         .unwrap();
-    assert_eq!(count, 8);
+    assert_eq!(count, 9);
 }
 
 #[tokio::test]

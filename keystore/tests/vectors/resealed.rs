@@ -38,10 +38,13 @@ async fn every_row_needs_the_new_generation_after_it_was_resealed() {
     let known: Known = serde_json::from_str(&stored::read(KNOWN)).expect("JSON");
     let stored = Stored::of_vectors().await;
     let mut connection = stored.connect().await;
+    let keystore = stored.open().await;
+    let permit = permit(OperatorAction::ManageKeyring, WHOLE_BROKER);
+    // The database is older than the table of their uses.
+    keystore.add_identity(Actor::permitted(&permit, NOW)).await.expect("added");
     let before = needing(&mut connection, 1).await;
     let empty: Vec<_> = before.iter().filter(|(_, count)| *count == 0).collect();
     assert!(empty.is_empty(), "the vectors have rows of every kind: {empty:?}");
-    let keystore = stored.open().await;
     // Every table with a generation is counted, and so is the file beside the database.
     keystore.probe().await.expect("a writable disk");
     let (counted, before) = (uses(&keystore).await, needing(&mut connection, 1).await);
@@ -56,7 +59,6 @@ async fn every_row_needs_the_new_generation_after_it_was_resealed() {
     assert_eq!(sorted(rows), sorted(expected));
     assert_eq!(counted[0].rows.get("newest_head_file"), Some(&1));
 
-    let permit = permit(OperatorAction::ManageKeyring, WHOLE_BROKER);
     let (by, file) = (Actor::permitted(&permit, NOW), KeyringFile::plain(stored.keyring_file()));
     assert_eq!(keystore.add_generation(by, &file).await.expect("added"), 2);
     assert_eq!(keystore.promote_generation(by, &file).await.expect("promoted"), 2);

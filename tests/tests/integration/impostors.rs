@@ -57,6 +57,10 @@ impl Transport for Diverted {
         }
         Ok(response)
     }
+
+    fn get(&mut self, url: &str, timeout: Duration) -> Result<Response, TransportError> {
+        self.to.get(url, timeout)
+    }
 }
 
 impl Diverted {
@@ -101,6 +105,10 @@ impl Transport for OtherEvidence {
         let response = self.to.post(url, &serde_json::to_vec(&request).unwrap(), timeout)?;
         assert_eq!(response.status, 200, "the policy lets both VMs read the path");
         Ok(response)
+    }
+
+    fn get(&mut self, url: &str, timeout: Duration) -> Result<Response, TransportError> {
+        self.to.get(url, timeout)
     }
 }
 

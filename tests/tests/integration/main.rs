@@ -17,6 +17,8 @@ mod documented;
 #[cfg(test)]
 mod drills;
 #[cfg(test)]
+mod identities;
+#[cfg(test)]
 mod impostors;
 #[cfg(test)]
 mod lifecycle;

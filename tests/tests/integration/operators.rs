@@ -103,8 +103,8 @@ pub(crate) fn baseline(ends_at: u64) -> String {
 /// A challenge that no broker issued: the evidence for it is only inspected.
 fn challenge() -> vouchsafe_protocol::messages::ChallengeAnswer {
     use vouchsafe_protocol::challenge::{ChallengeKey, Nonce};
-    let challenge = ChallengeKey::new(&[1; 32]).issue(Nonce([2; 32]), UnixTime(now()), 60);
     let identity = vouchsafe_protocol::BrokerIdentity([3; 32]);
+    let challenge = ChallengeKey::new(&[1; 32]).issue(&identity, Nonce([2; 32]), UnixTime(now()), 60);
     vouchsafe_protocol::messages::ChallengeAnswer { challenge, identity }
 }
 

@@ -7,7 +7,7 @@ use vouchsafe_protocol::messages::{
     ChallengeAnswer, ProposalAnswer, ProposalRequest, ReleaseAnswer, ReleaseRequest, VolumeAnswer,
     VolumeRequest,
 };
-use vouchsafe_protocol::{Evidence, bundle::Bundle};
+use vouchsafe_protocol::{Evidence, SuccessionAnswer, bundle::Bundle};
 
 use super::samples::{self, Sample};
 use crate::api::baselines::{BaselineSummary, ChangedBaseline, RevokeBaseline};
@@ -16,6 +16,7 @@ use crate::api::collateral::{CollateralStatus, ImportCollateral, RemoveCollatera
 use crate::api::decisions::{Decision, DecisionPage, ListDecisions, ShowDecision};
 use crate::api::documents::{Document, NewDocument, ShowDocument, StoredVersion};
 use crate::api::guardrails::{Guardrails, GuardrailsReset, GuardrailsVersion, PutGuardrails};
+use crate::api::identities::{ChangedIdentity, Identity, PromoteIdentity, RemoveIdentity, RemovedIdentity};
 use crate::api::info::Info;
 use crate::api::keyring::{ChangedGeneration, Generation, RemoveGeneration, Resealed};
 use crate::api::operators::{
@@ -48,6 +49,7 @@ pub(super) fn all() -> Vec<Call> {
         post("/v1/volumes").takes::<VolumeRequest>().gives::<VolumeAnswer>(),
         post("/v1/baseline-proposals").takes::<ProposalRequest>().gives::<ProposalAnswer>(),
         get("/v1/info").gives::<Info>(),
+        get("/v1/succession").gives::<SuccessionAnswer>(),
         get("/livez"),
         get("/readyz").gives::<Readiness>(),
         get("/metrics"),
@@ -103,6 +105,10 @@ fn records() -> Vec<Call> {
         post("/v1/operators/add").takes::<NewOperator>().gives::<AddedOperator<'static>>(),
         post("/v1/operators/rotate").takes::<RotateToken>().gives::<RotatedToken>(),
         post("/v1/operators/remove").takes::<RemoveOperator>().silent(),
+        get("/v1/identities").lists::<Identity>(),
+        post("/v1/identities/add").gives::<ChangedIdentity>(),
+        post("/v1/identities/promote").takes::<PromoteIdentity>().gives::<ChangedIdentity>(),
+        post("/v1/identities/remove").takes::<RemoveIdentity>().gives::<RemovedIdentity>(),
         get("/v1/keyring").lists::<Generation>(),
         post("/v1/keyring/add").gives::<ChangedGeneration>(),
         post("/v1/keyring/promote").gives::<ChangedGeneration>(),
@@ -114,7 +120,8 @@ fn records() -> Vec<Call> {
 impl Call {
     /// Whether the operation is one for operators.
     pub(super) fn needs_token(&self) -> bool {
-        let open = ["/v1/challenge", "/v1/release", "/v1/info", "/livez", "/readyz", "/metrics"];
+        let open =
+            ["/v1/challenge", "/v1/release", "/v1/info", "/v1/succession", "/livez", "/readyz", "/metrics"];
         let guests = ["/v1/volumes", "/v1/baseline-proposals"];
         let is_guests = self.method == "POST" && guests.contains(&self.path);
         !open.contains(&self.path) && !is_guests

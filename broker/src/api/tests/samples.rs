@@ -58,6 +58,7 @@ macro_rules! samples {
     };
 }
 
+mod identities;
 mod keyring;
 mod proposals;
 

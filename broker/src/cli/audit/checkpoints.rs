@@ -5,7 +5,8 @@ use std::io::Read as _;
 use std::path::Path;
 
 use serde::Deserialize;
-use vouchsafe_protocol::{BrokerIdentity, Checkpoint};
+use vouchsafe_protocol::checkpoint::CheckpointError;
+use vouchsafe_protocol::{BrokerIdentity, Checkpoint, Succession};
 
 use super::super::failure::Failure;
 
@@ -15,28 +16,38 @@ struct Line {
     checkpoint: String,
 }
 
-/// All checkpoints in a file, or in standard input for `-`. Each of them has to be signed by this broker.
-pub(super) fn read(file: &Path, broker: &BrokerIdentity) -> Result<Vec<Checkpoint>, Failure> {
+/// These identities of one broker, and all that they name as their successors. A checkpoint was signed when its identity was in use, so
+/// it does not matter whether a statement has expired since.
+pub(super) fn successors(brokers: &[BrokerIdentity], statements: &[Succession]) -> Vec<BrokerIdentity> {
+    let mut known = brokers.to_vec();
+    for statement in statements.iter().filter(|statement| statement.verify_signature().is_ok()) {
+        if known.contains(&statement.from()) && !known.contains(&statement.to()) {
+            known.push(statement.to());
+        }
+    }
+    known
+}
+
+/// All checkpoints in a file, or in standard input for `-`. Each of them has to be signed by this broker, as one of its identities.
+pub(super) fn read(file: &Path, brokers: &[BrokerIdentity]) -> Result<Vec<Checkpoint>, Failure> {
     let text = if file == Path::new("-") {
         let mut text = String::new();
         std::io::stdin().lock().read_to_string(&mut text).map(|_| text)
     } else {
         fs::read_to_string(file)
     };
-    parse(&text.map_err(|error| Failure::file(file, error))?, broker)
+    parse(&text.map_err(|error| Failure::file(file, error))?, brokers)
         .map_err(|fault| Failure::file(file, fault))
 }
 
-fn parse(text: &str, broker: &BrokerIdentity) -> Result<Vec<Checkpoint>, String> {
+fn parse(text: &str, brokers: &[BrokerIdentity]) -> Result<Vec<Checkpoint>, String> {
     if text.starts_with("vouchsafe/") {
-        return Checkpoint::open(text, broker)
-            .map(|checkpoint| vec![checkpoint])
-            .map_err(|error| error.to_string());
+        return open(text, brokers).map(|checkpoint| vec![checkpoint]).map_err(|error| error.to_string());
     }
     let mut found = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         if let Ok(Line { checkpoint }) = serde_json::from_str(line) {
-            let opened = Checkpoint::open(&checkpoint, broker);
+            let opened = open(&checkpoint, brokers);
             found.push(opened.map_err(|error| format!("line {number}: {error}"))?);
         }
     }
@@ -46,9 +57,21 @@ fn parse(text: &str, broker: &BrokerIdentity) -> Result<Vec<Checkpoint>, String>
     Ok(found)
 }
 
+/// A checkpoint names its signer.
+fn open(note: &str, brokers: &[BrokerIdentity]) -> Result<Checkpoint, CheckpointError> {
+    let mut opened = Err(CheckpointError::Malformed);
+    for broker in brokers {
+        opened = Checkpoint::open(note, broker);
+        if !matches!(opened, Err(CheckpointError::Origin { .. })) {
+            break;
+        }
+    }
+    opened
+}
+
 #[cfg(test)]
 mod tests {
-    use vouchsafe_protocol::{Digest32, IdentityKey};
+    use vouchsafe_protocol::{Digest32, IdentityKey, UnixTime};
     use zeroize::Zeroizing;
 
     use super::*;
@@ -63,6 +86,7 @@ mod tests {
             serde_json::json!({ "event": "log.checkpoint", "size": size, "checkpoint": checkpoint })
                 .to_string()
         };
+        let broker = [broker];
         assert_eq!(parse(&at(3).sign(&key), &broker), Ok(vec![at(3)]));
         let log = format!(
             "Starting vouchsafe.service...\n{}\n{{\"event\":\"broker.listening\"}}\nno JSON\n{}\n",
@@ -76,5 +100,30 @@ mod tests {
         assert!(edited.unwrap_err().starts_with("line 2: the checkpoint has no valid signature of ed25519:"));
         assert!(parse("vouchsafe/", &broker).unwrap_err().starts_with("not a checkpoint"));
         assert_eq!(parse("", &broker).unwrap_err(), none);
+    }
+
+    #[test]
+    fn t58_checkpoints_are_verified_across_rotations() {
+        let key = |seed| IdentityKey::from_seed(&Zeroizing::new([seed; 32])).unwrap();
+        let id = |seed| key(seed).identity();
+        let says = |from, to| Succession::sign(&key(from), id(to), UnixTime(1000), 1);
+        let statements = [says(1, 2), says(2, 3), says(8, 9)];
+        let known = successors(&[id(1)], &statements);
+        assert_eq!(known, [id(1), id(2), id(3)]);
+        let at = |size| Checkpoint { size, root: Digest32([7; 32]) };
+        let line = |size, seed| serde_json::json!({ "checkpoint": at(size).sign(&key(seed)) }).to_string();
+        let log = [line(1, 1), line(2, 2), line(3, 3)].join("\n");
+        assert_eq!(parse(&log, &known), Ok(vec![at(1), at(2), at(3)]));
+        // An identity before the known one is not among its successors.
+        let error = parse(&log, &successors(&[id(2)], &statements)).unwrap_err();
+        assert!(error.starts_with("line 1: a checkpoint of another broker"), "{error}");
+        let error = parse(&log, &successors(&[id(2), id(1)], &[])).unwrap_err();
+        assert!(error.starts_with("line 3: a checkpoint of another broker"), "{error}");
+        // A statement that somebody else signed names nobody.
+        let mut forged = serde_json::to_value(says(8, 4)).unwrap();
+        forged["from"] = serde_json::to_value(id(1)).unwrap();
+        let forged: Succession = serde_json::from_value(forged).unwrap();
+        assert_eq!(successors(&[id(1)], &[forged]), [id(1)]);
+        assert_eq!(parse(&line(9, 9), &known).unwrap_err().split(':').next(), Some("line 1"));
     }
 }

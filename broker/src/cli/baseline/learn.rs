@@ -64,7 +64,7 @@ impl Learn {
             collateral: &self.collateral,
             endorsements: &self.endorsement,
             audiences: &self.audience,
-            bundles_of: None,
+            bundles_of: &[],
         };
         let judge = Judge::open(&files, now)?;
         // Each piece is verified alone: learning a baseline implies trust in the source of the file.

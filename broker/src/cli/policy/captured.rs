@@ -56,7 +56,7 @@ impl Captured {
             collateral: &self.collateral,
             endorsements: &self.endorsement,
             audiences: &self.audience,
-            bundles_of: None,
+            bundles_of: &[],
         };
         let judge = Judge::open(&files, self.now())?;
         let claims = inspect_evidence(&evidence, &judge.inputs());

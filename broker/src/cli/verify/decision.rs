@@ -29,9 +29,10 @@ use crate::attested::evidence;
 pub(super) struct Decision {
     /// What `decisions evidence` wrote.
     file: PathBuf,
-    /// The broker that made the decision, as you know it: `ed25519:` and 43 characters, as `init` printed it and guests pin it.
-    #[arg(long, value_name = "IDENTITY")]
-    broker: BrokerIdentity,
+    /// The broker that made the decision, as you know it: `ed25519:` and 43 characters, as `init` printed it and guests pin it. After a
+    /// rotation of its identity, give it once for each.
+    #[arg(long, value_name = "IDENTITY", required = true)]
+    broker: Vec<BrokerIdentity>,
     /// Collateral of that time: CRLs, certificates of issuing CAs and AMD chips, PEM or DER; Intel's collateral and key
     /// sets, JSON; bundles of `collateral export`, signed by that broker.
     #[arg(long, value_name = "FILE")]
@@ -75,7 +76,7 @@ enum Mismatch {
     #[error("the record is of a version that did not keep the guest's key")]
     NoBinding,
     #[error("the record is of broker {found}, not of {expected}")]
-    OtherBroker { found: BrokerIdentity, expected: BrokerIdentity },
+    OtherBroker { found: BrokerIdentity, expected: String },
     #[error("the record has a key or paths that no request can have")]
     Malformed,
     #[error("the evidence is not the one that the record names")]
@@ -120,7 +121,8 @@ impl Decision {
     fn again(&self, file: &DecisionFile) -> Result<Verified, Stop> {
         // 1. The record is of this broker and has everything that the transcript covers.
         let recorded = Recorded::of(&file.record)?;
-        let bound = recorded.bound(self.broker)?;
+        let bound = recorded.bound(&self.broker)?;
+        let broker = *bound.broker();
         // 2. The evidence is the one that the record names, piece by piece.
         let pieces = evidence::pieces(file.evidence.clone());
         if pieces.iter().map(EvidencePiece::reference).ne(recorded.evidence.iter().cloned()) {
@@ -136,7 +138,7 @@ impl Decision {
         }
         Ok(Verified {
             decision: file.record.id(),
-            broker: self.broker,
+            broker,
             verified_at: recorded.at,
             claims_digest: found,
             claims: verified.claims().clone(),
@@ -149,7 +151,7 @@ impl Decision {
             collateral: &self.collateral,
             endorsements: &self.endorsement,
             audiences: &self.audience,
-            bundles_of: Some(&self.broker),
+            bundles_of: &self.broker,
         };
         Judge::open(&files, at)
     }
@@ -202,16 +204,20 @@ impl<'r> Recorded<'r> {
         }
     }
 
-    /// The request, addressed to `expected`.
-    fn bound(&self, expected: BrokerIdentity) -> Result<BoundRequest, Mismatch> {
+    /// The request, addressed to one of these identities of the broker.
+    fn bound(&self, expected: &[BrokerIdentity]) -> Result<BoundRequest, Mismatch> {
         let GrantBinding { broker, public_key, suite } = self.binding.ok_or(Mismatch::NoBinding)?;
-        if *broker != expected {
-            return Err(Mismatch::OtherBroker { found: *broker, expected });
+        if !expected.contains(broker) {
+            return Err(Mismatch::OtherBroker { found: *broker, expected: names(expected) });
         }
         let key = GuestPublicKey::new(*suite, public_key).map_err(|_| Mismatch::Malformed)?;
         let body = self.body.clone().ok_or(Mismatch::Malformed)?;
-        Ok(BoundRequest::new(&expected, self.nonce, key, body))
+        Ok(BoundRequest::new(broker, self.nonce, key, body))
     }
+}
+
+fn names(brokers: &[BrokerIdentity]) -> String {
+    brokers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
 }
 
 /// A grant covers all paths of its request.

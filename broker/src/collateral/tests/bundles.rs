@@ -29,7 +29,7 @@ fn a_bundle_carries_everything_to_another_broker() {
     let filled = filled(one.path());
     let json = serde_json::to_vec(&filled.export(clock::now())).unwrap();
     let bundle = || Bundle::parse(&json).unwrap();
-    let mut other = CollateralFolder::open(two.path(), identity(2), shared_anchors()).unwrap();
+    let mut other = CollateralFolder::open(two.path(), identity(2), &[], shared_anchors()).unwrap();
     let refused = other.import_bundle(bundle(), &identity(2).identity(), clock::now()).unwrap_err();
     assert!(
         matches!(refused, CollateralFileError::Item(ItemError::Bundle(BundleError::Signer { .. }))),
@@ -42,7 +42,8 @@ fn a_bundle_carries_everything_to_another_broker() {
     };
     assert_eq!(digests(&other), digests(&filled));
     assert_eq!(digests(&other).len(), 4);
-    let loaded = CollateralFolder::open(two.path(), identity(2), shared_anchors()).unwrap().parse().unwrap();
+    let loaded =
+        CollateralFolder::open(two.path(), identity(2), &[], shared_anchors()).unwrap().parse().unwrap();
     assert!(loaded.endorsements.launch.get(&MEASUREMENT).is_some());
     assert_eq!(loaded.collateral.digest(), filled.parse().unwrap().collateral.digest());
 }

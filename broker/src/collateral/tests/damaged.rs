@@ -75,7 +75,7 @@ fn damage(file: &Path) -> Vec<u8> {
 /// Why the folder cannot be opened. Nothing has changed then.
 fn refused(folder: &Path) -> (PathBuf, FileFlaw, String) {
     let before = files(folder);
-    let error = CollateralFolder::open(folder, identity(1), shared_anchors()).unwrap_err();
+    let error = CollateralFolder::open(folder, identity(1), &[], shared_anchors()).unwrap_err();
     assert_eq!(files(folder), before);
     let said = error.to_string();
     let CollateralFileError::Damaged { path, source } = error else { panic!("{said}") };

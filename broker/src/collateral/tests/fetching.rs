@@ -63,7 +63,7 @@ pub(super) fn service_under(
     address: &str,
     metrics: &Metrics,
 ) -> CollateralService {
-    let folder = CollateralFolder::open(folder, identity(1), anchors.clone()).expect("a folder");
+    let folder = CollateralFolder::open(folder, identity(1), &[], anchors.clone()).expect("a folder");
     let (config, metrics) = (addresses(address), metrics.collateral.clone());
     CollateralService::start_at(pace(), config, folder, anchors, metrics).expect("started")
 }
@@ -286,7 +286,7 @@ fn t40_a_key_set_is_googles_only_as_this_broker_fetched_it() {
     assert_eq!(roots(&open(folder.path())), [(Root::Extra, UnixTime(2000))]);
     fs::write(file("google"), &*JWKS).unwrap();
     assert_eq!(roots(&open(folder.path())), [(Root::Extra, UnixTime(2000))]);
-    let other = CollateralFolder::open(folder.path(), identity(2), shared_anchors()).unwrap();
+    let other = CollateralFolder::open(folder.path(), identity(2), &[], shared_anchors()).unwrap();
     assert_eq!(roots(&other), []);
 }
 

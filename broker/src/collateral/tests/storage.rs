@@ -382,7 +382,7 @@ fn token_chain() -> Option<[Vec<u8>; 2]> {
 #[test]
 fn a_broker_without_egress_takes_a_ca_and_its_list_from_an_operator() {
     let folder = tempfile::tempdir().unwrap();
-    let mut ours = CollateralFolder::open(folder.path(), identity(1), shared_anchors()).unwrap();
+    let mut ours = CollateralFolder::open(folder.path(), identity(1), &[], shared_anchors()).unwrap();
     ours.import(ISSUERS[2].der(), None, clock::now()).unwrap();
     ours.import(&current_crl(), None, clock::now()).unwrap();
     let status = ours.status().unwrap();

@@ -1,6 +1,6 @@
 //! `POST /v1/collateral/import`: the body is one file or a bundle.
 //!
-//! A bundle must be signed by this broker, or by the one that the operator names in `signed_by`. With
+//! A bundle must be signed by this broker, as its present identity or a previous one, or by the one that the operator names in `signed_by`. With
 //! `measurement` the file is a launch endorsement for it; otherwise its kind is detected from its form.
 
 use actix_web::HttpResponse;
@@ -34,8 +34,9 @@ pub(super) async fn post(
         if !is_bundle {
             return collateral.import(file, how.measurement, at);
         }
-        let signer = how.signed_by.unwrap_or_else(|| broker.identity());
         let bundle = Bundle::parse(file).map_err(ItemError::from)?;
+        let own = Some(bundle.signer()).filter(|signer| broker.identities().has_signed_as(signer));
+        let signer = how.signed_by.or(own).unwrap_or_else(|| broker.identity());
         collateral.import_bundle(bundle, &signer, at)
     };
     answer(&blocking(import).await?)

@@ -77,6 +77,7 @@ async fn t54_a_body_is_not_read_without_a_live_challenge() {
     let fixture = Fixture::new().await;
     let (guests, _, stop) = start(&fixture).await;
     let foreign = vouchsafe_protocol::challenge::ChallengeKey::new(&[9; 32]).issue(
+        &fixture.broker.identity(),
         vouchsafe_protocol::challenge::Nonce([1; 32]),
         crate::clock::now(),
         60,

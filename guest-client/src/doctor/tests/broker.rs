@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vouchsafe_protocol::challenge::ChallengeKey;
 use vouchsafe_protocol::messages::ChallengeAnswer;
-use vouchsafe_protocol::{BrokerIdentity, Nonce, UnixTime};
+use vouchsafe_protocol::{BrokerIdentity, IdentityKey, Nonce, Succession, SuccessionAnswer, UnixTime};
 
 use super::*;
 use crate::config::GuestConfig;
@@ -12,23 +12,71 @@ use crate::transport::{Response, Transport, TransportError};
 
 /// A broker at `https://broker.test` with this response, for a configuration that pins `identity`.
 fn ask_broker(answer: Result<Response, TransportError>) -> Diagnosis {
-    struct Once(Option<Result<Response, TransportError>>);
-    impl Transport for Once {
-        fn post(&mut self, url: &str, body: &[u8], _: Duration) -> Result<Response, TransportError> {
-            assert_eq!((url, body), ("https://broker.test/v1/challenge", &b""[..]));
-            self.0.take().unwrap()
-        }
+    let absent = Response { status: 404, retry_after: None, body: vec![] };
+    ask_with(Once(Some(answer), absent), Vec::new())
+}
+
+/// The response to a request for a challenge, and the one to a request for statements.
+struct Once(Option<Result<Response, TransportError>>, Response);
+
+impl Transport for Once {
+    fn post(&mut self, url: &str, body: &[u8], _: Duration) -> Result<Response, TransportError> {
+        assert_eq!((url, body), ("https://broker.test/v1/challenge", &b""[..]));
+        self.0.take().unwrap()
     }
+
+    fn get(&mut self, url: &str, _: Duration) -> Result<Response, TransportError> {
+        assert_eq!(url, "https://broker.test/v1/succession");
+        Ok(self.1.clone())
+    }
+}
+
+/// The same with these pins, unless there are none.
+fn ask_with(mut broker: Once, pinned: Vec<BrokerIdentity>) -> Diagnosis {
     let text =
         include_str!("../../../guest.sample.toml").replace("vouchsafe.example.com:8443", "broker.test");
-    let config = GuestConfig::parse(&text).unwrap();
+    let mut config = GuestConfig::parse(&text).unwrap();
+    if !pinned.is_empty() {
+        config.client.identities = pinned;
+    }
     let mut diagnosis = examine(healthy().path());
-    diagnosis.ask_through(&mut Once(Some(answer)), &config.client, || UnixTime(5000));
+    diagnosis.ask_through(&mut broker, &config.client, || UnixTime(5000));
     diagnosis
 }
 
+#[test]
+fn doctor_says_which_pin_a_rotation_needs() {
+    let key = |seed| IdentityKey::from_seed(&[seed; 32].into()).unwrap();
+    let (old, new) = (key(1).identity(), key(2).identity());
+    let asked = |by, lifetime, pinned: &[BrokerIdentity]| {
+        let statements = vec![Succession::sign(&key(by), new, UnixTime(1000), lifetime)];
+        let body = serde_json::to_vec(&SuccessionAnswer { statements }).unwrap();
+        let statements = Response { status: 200, retry_after: None, body };
+        let diagnosis = ask_with(Once(Some(Ok(challenge(new, 5000))), statements), pinned.to_vec());
+        let Finding { status, what, fix, .. } = diagnosis.finding("identity").cloned().unwrap();
+        (status, what, fix.unwrap_or_default())
+    };
+    let (status, what, fix) = asked(1, 4000 + 2 * 86_400, &[old]);
+    let expected =
+        format!("{new}; the pinned {old} named it its successor, which is accepted for another 2 d");
+    assert_eq!((status, what), (Status::Warning, expected));
+    assert!(fix.starts_with("Put the new identity into `identities`"), "{fix}");
+    let (status, what, fix) = asked(1, 9000, &[old, new]);
+    assert_eq!((status, what), (Status::Warning, format!("{new}, pinned; so is {old}, which it succeeded")));
+    assert!(fix.starts_with("Remove the earlier one"), "{fix}");
+    // Another pin that it has nothing to do with.
+    let (status, what, _) = asked(1, 9000, &[key(3).identity(), new]);
+    assert_eq!((status, what), (Status::Ok, format!("{new}, pinned")));
+    let (status, what, fix) = asked(3, 9000, &[old]);
+    assert_eq!((status, what), (Status::Missing, format!("the broker signs as {new}, which is not pinned")));
+    assert!(fix.contains("vouchsafe identity status"), "{fix}");
+    let (status, what, _) = asked(1, 3999 - 3600, &[old]);
+    assert_eq!(status, Status::Missing);
+    assert!(what.ends_with(&format!("the statement by {old} expired 1 h ago")), "{what}");
+}
+
 fn challenge(identity: BrokerIdentity, issued_at: u64) -> Response {
-    let challenge = ChallengeKey::new(&[9; 32]).issue(Nonce([1; 32]), UnixTime(issued_at), 60);
+    let challenge = ChallengeKey::new(&[9; 32]).issue(&identity, Nonce([1; 32]), UnixTime(issued_at), 60);
     let body = serde_json::to_vec(&ChallengeAnswer { challenge, identity }).unwrap();
     Response { status: 200, retry_after: None, body }
 }

@@ -38,7 +38,7 @@ fn command(fixture: &Fixture, lists: bool) -> Decision {
     let anchor = vec![at("google.der"), at("amd.der")];
     Decision {
         file: at("decision.json"),
-        broker: fixture.broker.identity(),
+        broker: vec![fixture.broker.identity()],
         collateral,
         endorsement: Vec::new(),
         anchor,
@@ -106,7 +106,7 @@ async fn a_bundle_of_the_broker_is_the_collateral_of_its_decisions() {
     change(&mut foreign, |grant| {
         grant.binding.as_mut().expect("kept").broker = BrokerIdentity([1; 32]);
     });
-    command.broker = BrokerIdentity([1; 32]);
+    command.broker = vec![BrokerIdentity([1; 32])];
     assert!(matches!(command.again(&foreign), Err(Stop::Failure(_))));
 }
 
@@ -121,7 +121,7 @@ async fn t05_a_record_and_bundle_of_a_forger_are_refused() {
     let mut command = command(&forger, false);
     command.collateral = vec![path];
     command.again(&forged).expect("sound by its own word");
-    command.broker = known;
+    command.broker = vec![known];
     let refused = mismatch(command.again(&forged));
     assert_eq!(refused.name(), "other-broker");
     assert_eq!(
@@ -163,7 +163,7 @@ async fn t05_another_transcript_is_refused() {
         let LogRecord::Grant(GrantRecord { binding: Some(binding), .. }) = &file.record else {
             panic!("a grant")
         };
-        command.broker = binding.broker;
+        command.broker = vec![binding.broker];
         let refused = mismatch(command.again(&file));
         assert!(matches!(&refused, Mismatch::Refused(VerifyError::Vtpm(_))), "{what}: {refused:?}");
         assert_eq!(refused.name(), "vtpm-nonce-mismatch", "{what}");

@@ -1,0 +1,23 @@
+//! `POST /v1/identities/promote`: makes the next identity the one that signs.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+
+use crate::api::identities::{ChangedIdentity, PromoteIdentity};
+use crate::broker::Broker;
+use crate::operators::principal::Act;
+use crate::operators::respond::answer;
+use crate::operators::submission::Submission;
+use crate::problem::HttpProblem;
+
+pub(super) async fn post(
+    broker: Data<Broker>,
+    Submission { principal, body }: Submission,
+) -> Result<HttpResponse, HttpProblem> {
+    let PromoteIdentity { overlap } = body.json()?;
+    let permit = principal.authorize_everywhere(Act::ManageKeyring)?;
+    let broker = broker.into_inner();
+    let identity = broker.keystore.promote_identity(principal.by(&permit), overlap).await?;
+    broker.observe_identities().await;
+    answer(&ChangedIdentity { identity })
+}

@@ -1,0 +1,25 @@
+//! `POST /v1/identities/remove`: removes the next identity, or the oldest previous one, and erases its key.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use vouchsafe_keystore::registry::Erasure;
+
+use crate::api::identities::{RemoveIdentity, RemovedIdentity};
+use crate::broker::Broker;
+use crate::operators::principal::Act;
+use crate::operators::respond::answer;
+use crate::operators::submission::Submission;
+use crate::problem::HttpProblem;
+
+pub(super) async fn post(
+    broker: Data<Broker>,
+    Submission { principal, body }: Submission,
+) -> Result<HttpResponse, HttpProblem> {
+    let RemoveIdentity { identity } = body.json()?;
+    let permit = principal.authorize_everywhere(Act::ManageKeyring)?;
+    let broker = broker.into_inner();
+    let lifetime = broker.config().challenge_ttl.as_secs();
+    let erasure = broker.keystore.remove_identity(principal.by(&permit), &identity, lifetime).await?;
+    broker.observe_identities().await;
+    answer(&RemovedIdentity { erased: erasure == Erasure::Done })
+}
