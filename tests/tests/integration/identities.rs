@@ -140,6 +140,65 @@ fn t43_guests_are_led_through_a_rotation_and_not_beyond_it() {
     assert_eq!(identity(&world, "removed"), old);
 }
 
+/// The identities with their states, of which one signs.
+fn states(world: &World) -> Vec<(String, String)> {
+    let all = world.json(&["identity", "status"]);
+    let member = |one: &serde_json::Value, name: &str| one[name].as_str().unwrap().to_owned();
+    let found = all.as_array().unwrap().iter();
+    let found: Vec<_> = found.map(|one| (member(one, "identity"), member(one, "state"))).collect();
+    assert_eq!(found.iter().filter(|(_, state)| state == "primary").count(), 1, "{found:?}");
+    found
+}
+
+/// Takes a step while the broker is killed after this time; returns whether the operator was told that it was taken.
+fn killed_during(world: &mut World, step: &[&str], after: Duration) -> bool {
+    let token = world.folder().join(".config/vouchsafe/operator.toml");
+    let mut command = std::process::Command::new(vouchsafe_tests::broker::program("vouchsafe").unwrap());
+    command.args(step).arg("--operator").arg(token).stdout(std::process::Stdio::null());
+    let mut running = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+    thread::sleep(after);
+    world.broker.kill().unwrap();
+    let told = running.wait().unwrap().success();
+    world.broker.run().unwrap();
+    told
+}
+
+#[test]
+fn a_step_of_a_rotation_that_is_killed_is_taken_whole_or_not_at_all() {
+    let mut world = world();
+    let mut taken = [0, 0];
+    // The command takes some tens of milliseconds.
+    for after in [5, 15, 25, 35, 50, 80, 120, 200, 3000].map(Duration::from_millis) {
+        let before = states(&world);
+        let told = killed_during(&mut world, &["identity", "add"], after);
+        let added = states(&world);
+        let is_there = added.len() > before.len();
+        assert!(is_there || !told, "{before:?} {added:?}");
+        assert_eq!(added[..before.len()], before);
+        taken[usize::from(is_there)] += 1;
+        if !is_there {
+            world.run(&["identity", "add"]);
+        }
+        let (next, signs) = (identity(&world, "next"), identity(&world, "primary"));
+        let pending = world.request(&simulated(), Kinds::VTPM, &[PATH]);
+        let told = killed_during(&mut world, &["identity", "promote"], after);
+        let now = identity(&world, "primary");
+        assert!(now == next || (now == signs && !told), "{now}");
+        taken[usize::from(now == next)] += 1;
+        // Whichever signs, the request from before is answered as its challenge said.
+        assert_eq!(pending.bound.broker().to_string(), signs);
+        assert_eq!(world.send(&pending).open(&pending)[0].secret.expose(), VALUE);
+        assert_eq!(world.value(&simulated(), PATH), VALUE);
+        if now != next {
+            world.run(&["identity", "remove", &next]);
+        }
+        if states(&world).iter().filter(|(_, state)| state == "previous").count() == 4 {
+            break;
+        }
+    }
+    assert!(taken.iter().all(|count| *count > 0), "not taken and taken: {taken:?}");
+}
+
 #[test]
 fn decisions_and_checkpoints_of_a_removed_identity_are_verified() {
     let mut world = world();
