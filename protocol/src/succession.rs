@@ -1,8 +1,8 @@
 //! Succession of a broker's identities: what a guest that pins only an earlier one accepts the present one by.
 //!
 //! A statement is signed by an identity and names the one that signs after it. Nothing else authenticates it, so it
-//! travels over any channel. It lasts for a limited time: a pin means the pinned key, and only for that time also what
-//! the key names. A thief of a pinned key can name a key of his own, as he can sign answers himself: against that only
+//! travels over any channel. It lasts for a limited time, by the guest's clock: a pin means the pinned key, and only for that time also
+//! what the key names. A thief of a pinned key can name a key of his own, as he can sign answers himself: against that only
 //! another pin helps.
 
 use serde::{Deserialize, Serialize};
@@ -217,6 +217,9 @@ impl SuccessionAnswer {
         }
         let first = self.statements.iter().rposition(|statement| pinned.contains(&statement.from));
         let path = first.and_then(|first| self.statements.get(first..)).unwrap_or_default();
+        // A promotion after the challenge adds a statement that goes beyond the identity which signs.
+        let end = path.iter().position(|statement| statement.to == *identity).map_or(path.len(), |at| at + 1);
+        let path = path.get(..end).unwrap_or_default();
         let (Some(first), Some(last)) = (path.first(), path.last()) else {
             return Err(SuccessionError::NotPinned);
         };

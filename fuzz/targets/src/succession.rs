@@ -21,8 +21,19 @@ pub fn succession(data: &[u8]) {
             Ok(succeeded) => {
                 assert!(pinned.contains(&succeeded.pinned) && succeeded.by == identity);
                 assert!(succeeded.expires_at > NOW);
-                let last = answer.statements.last().expect("one at least");
-                assert!(last.to() == identity && last.verify_signature().is_ok());
+                let led = |from: &BrokerIdentity, to: &BrokerIdentity| {
+                    let signed = |one: &&Succession| one.from() == *from && one.verify_signature().is_ok();
+                    let ends = |one: &Succession| one.to() == *to;
+                    answer.statements.iter().filter(signed).any(ends)
+                };
+                // Each identity on the way was named by the one before, under its signature.
+                let mut reached = vec![succeeded.pinned];
+                for one in &answer.statements {
+                    if reached.iter().any(|from| led(from, &one.to())) {
+                        reached.push(one.to());
+                    }
+                }
+                assert!(reached.contains(&identity), "nobody named it");
             }
             Err(error) => assert!(!error.to_string().is_empty()),
         }

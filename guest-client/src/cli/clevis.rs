@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::console;
 use super::failure::Failure;
-use super::request::{fetch, protect};
+use super::request::{Notes, fetch, protect};
 use super::unlock::{request, rule_out_shells};
 use crate::deliver::descriptor::Sink;
 
@@ -56,7 +56,7 @@ pub(super) fn encrypt(config: &Path, command: &ClevisEncrypt) -> Result<ExitCode
             clevis::seal(volume, &Zeroizing::new(fs::read(file).map_err(failed)?), &plaintext)?
         }
         None => {
-            let release = fetch(&config, &ReleasePaths::sort(vec![path.clone()])?.into(), console::note)?;
+            let release = fetch(&config, &ReleasePaths::sort(vec![path.clone()])?.into(), Notes::PROGRAM)?;
             clevis::seal(volume, release.secret(path).expose(), &plaintext)?
         }
     };

@@ -11,7 +11,7 @@ use vouchsafe_guest_client::{GuestConfig, Release, latch};
 use vouchsafe_protocol::{ReleaseBody, ReleasePaths, SecretPath};
 
 use super::failure::Failure;
-use super::request::{fetch, protect};
+use super::request::{Notes, fetch, protect};
 use super::unlock::{released, rule_out_shells};
 use super::{console, openable};
 use crate::deliver::key_request::KeyRequest;
@@ -134,7 +134,7 @@ impl Keys {
                     }
                     None => {
                         let volume = openable::one(keys, Stage::System, name)?;
-                        Rc::new(fetch(config, &volume, console::silent)?)
+                        Rc::new(fetch(config, &volume, Notes::BOOT)?)
                     }
                 };
                 Ok((release, path))
@@ -142,7 +142,7 @@ impl Keys {
             KeyRequest::Credential { .. } if initrd.is_some() => Err(Refusal::CredentialInInitrd),
             KeyRequest::Credential { unit, name } => {
                 let path = keys.credential(unit, name)?.clone();
-                Ok((Rc::new(fetch(config, &one(&path)?.into(), console::silent)?), path))
+                Ok((Rc::new(fetch(config, &one(&path)?.into(), Notes::BOOT)?), path))
             }
         }
     }
@@ -155,7 +155,7 @@ impl Keys {
             InitrdKeys::Released(release, requested) => (Rc::clone(release), requested.clone()),
             InitrdKeys::NotRequested => {
                 self.initrd = InitrdKeys::Refused;
-                let release = fetch(&self.config, &openable, console::silent)?;
+                let release = fetch(&self.config, &openable, Notes::BOOT)?;
                 released(name, &release);
                 (Rc::new(release), openable.clone())
             }

@@ -8,7 +8,7 @@ use vouchsafe_guest_client::{GuestConfig, Release};
 use vouchsafe_protocol::SecretPath;
 
 use super::failure::Failure;
-use super::request::{fetch, protect};
+use super::request::{Notes, fetch, protect};
 use super::{console, openable};
 use crate::deliver::descriptor::Sink;
 
@@ -43,7 +43,7 @@ pub(super) fn request(
     let stage = Initrd::stage(initrd);
     let path = config.keys.volume(volume, stage)?;
     let volumes = openable::of_stage(&config.keys, stage, volume)?;
-    let release = fetch(config, &volumes, console::silent)?;
+    let release = fetch(config, &volumes, Notes::BOOT)?;
     released(volume, &release);
     Ok((release, path.clone()))
 }

@@ -70,8 +70,11 @@ fn run_propose(config: &Path, command: &Propose) -> Result<ExitCode, Failure> {
     let found = lists::of_baseline(&command.root, &updates.lists, &updates.baseline);
     found.notes.iter().for_each(|note| console::note(note));
     let baseline = &updates.baseline;
-    let answer =
-        request::client(&config, console::note)?.propose_baseline(baseline.clone(), events, &found.lists)?;
+    let answer = request::client(&config, request::Notes::PROGRAM)?.propose_baseline(
+        baseline.clone(),
+        events,
+        &found.lists,
+    )?;
     let is_complete = next.unknown.is_empty();
     if !command.quiet || !is_complete || answer.state != ProposalState::Allowed {
         let text = summary(&next) + &verdict(baseline, &answer.state, is_complete);

@@ -128,7 +128,8 @@ impl AttemptError {
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::UnpinnedIdentity { .. } | Self::Succession { .. } | Self::NotABroker { .. } => true,
+            Self::UnpinnedIdentity { .. } | Self::NotABroker { .. } => true,
+            Self::Succession { source, .. } => !passes(source),
             Self::Transport(error) => error.fault().is_some(),
             _ => false,
         }
@@ -139,7 +140,8 @@ impl AttemptError {
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::UnpinnedIdentity { .. } | Self::Succession { .. } => Some(
-                "`identities` has to hold what `vouchsafe init` printed or, since the identity was rotated, what                  `vouchsafe identity status` shows; do not copy the identity from this message",
+                "`identities` has to hold what `vouchsafe init` printed or, since the identity was rotated, what \
+                 `vouchsafe identity status` shows; do not copy the identity from this message",
             ),
             Self::NotABroker { .. } => Some(
                 "`brokers` takes the https:// URL of a broker's listener for guests, not of the one for operators",
@@ -151,6 +153,18 @@ impl AttemptError {
             _ => None,
         }
     }
+}
+
+/// Whether other statements may be given shortly: this clock may not be set yet, the identity may just have been promoted, and what
+/// answered may have been a proxy.
+const fn passes(error: &SuccessionError) -> bool {
+    matches!(
+        error,
+        SuccessionError::Expired { .. }
+            | SuccessionError::Other { .. }
+            | SuccessionError::Malformed(_)
+            | SuccessionError::TooLarge { .. }
+    )
 }
 
 impl TlsFault {

@@ -122,8 +122,9 @@ fn clock(own: UnixTime, brokers: UnixTime) -> Finding {
 /// Seconds; tokens and challenges live for at least a minute.
 const TOLERANCE: u64 = 30;
 
-const NEW_PIN: &str = "Put the new identity into `identities` within that time: it is signed by the one that is pinned. Remove \
-                       that one when every broker has the new one.";
+const NEW_PIN: &str = "Compare it with what `vouchsafe identity status` shows on the broker, and put that into `identities` within \
+                       that time: whoever has the key of the pinned one can name any. Remove the pinned one when every broker has \
+                       the new one.";
 const SUCCEEDED: &str = "Remove the earlier one from `identities` when every broker has the new one: this VM trusts the holder of \
                          its key.";
 const UNREACHABLE: &str = "Check network, firewall and name resolution, and that the broker is running.";

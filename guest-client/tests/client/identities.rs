@@ -35,10 +35,18 @@ fn routes(one: &Try) -> Vec<String> {
     log.iter().map(|(url, _)| url.trim_start_matches("https://broker.test").to_owned()).collect()
 }
 
-/// The fault of the statements; no evidence was collected.
-#[expect(clippy::panic, reason = "shows what came instead")]
+/// The fault of the statements, after which the broker is not asked again; no evidence was collected.
 fn refused(one: &Try) -> SuccessionError {
-    let error = one.unusable();
+    refused_by(one, one.unusable())
+}
+
+/// The same of a fault that may pass.
+fn refused_for_now(one: &Try) -> SuccessionError {
+    refused_by(one, one.gave_up())
+}
+
+#[expect(clippy::panic, reason = "shows what came instead")]
+fn refused_by(one: &Try, error: AttemptError) -> SuccessionError {
     assert!(
         one.source.collected.lock().expect("no test panics here").is_empty(),
         "evidence was collected for a stranger"
@@ -104,7 +112,7 @@ fn t06_statements_of_a_stranger_are_refused() {
 fn t06_statements_that_do_not_lead_to_the_brokers_identity_are_refused() {
     let other = rotated(&[OLD], vec![statement(OLD, STRANGER)]);
     let expected = SuccessionError::Other { found: id(STRANGER), expected: id(OURS) };
-    assert_eq!(refused(&other), expected);
+    assert_eq!(refused_for_now(&other), expected);
     let gap = rotated(&[OLDER], vec![statement(OLDER, OLD), statement(STRANGER, OURS)]);
     assert_eq!(refused(&gap), SuccessionError::Order { named: id(OLD), found: id(STRANGER) });
 }
@@ -120,7 +128,7 @@ fn t06_too_many_statements_are_refused() {
 #[test]
 fn t06_an_expired_statement_is_refused() {
     let expired = Succession::sign(&identity(OLD), id(OURS), UnixTime(100), 900);
-    let error = refused(&rotated(&[OLD], vec![expired]));
+    let error = refused_for_now(&rotated(&[OLD], vec![expired]));
     assert_eq!(error, SuccessionError::Expired { from: id(OLD), seconds: 0 });
 }
 
@@ -141,7 +149,7 @@ fn what_is_no_statement_is_named() {
     let one = rotated(&[OLD], vec![]);
     for body in [b"not JSON".to_vec(), vec![b' '; 9000]] {
         one.broker.lock().succession = Some(Response { status: 200, retry_after: None, body });
-        let error = refused(&one);
+        let error = refused_for_now(&one);
         assert!(matches!(error, SuccessionError::Malformed(_) | SuccessionError::TooLarge { found: 9000 }));
     }
     // A broker that is busy is asked again.

@@ -83,6 +83,16 @@ fn t06_statements_about_another_identity_are_refused() {
 }
 
 #[test]
+fn statements_beyond_the_identity_that_signs_are_not_needed() {
+    let mut answer = chain(&[1, 2, 3]);
+    // The guest's challenge is from before the second promotion.
+    assert_eq!(verified(&answer, 1, 2).unwrap().by, id(2));
+    answer.statements[1].signature.0[0] ^= 1;
+    assert_eq!(verified(&answer, 1, 2).unwrap().pinned, id(1));
+    assert_eq!(verified(&answer, 1, 3), Err(SuccessionError::Signature { from: id(2) }));
+}
+
+#[test]
 fn t06_a_signature_for_another_purpose_is_no_statement() {
     let mut answer = chain(&[1, 2]);
     let expected = Err(SuccessionError::Signature { from: id(1) });

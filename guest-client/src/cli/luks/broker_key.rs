@@ -7,9 +7,8 @@ use vouchsafe_guest_client::luks::HeaderCopy;
 use vouchsafe_protocol::{PlaintextSecret, ReleaseBody, ReleasePaths, SecretPath, VolumeHeaders};
 
 use super::passphrase;
-use crate::cli::console;
 use crate::cli::failure::Failure;
-use crate::cli::request::fetch;
+use crate::cli::request::{Notes, fetch};
 
 /// From a file, or released to this VM, for the header that the volume has.
 pub(super) fn read(
@@ -22,7 +21,7 @@ pub(super) fn read(
         return passphrase::key(file);
     }
     let path = &config.keys.any(volume)?.secret;
-    let release = fetch(config, &body(path, header)?, console::note)?;
+    let release = fetch(config, &body(path, header)?, Notes::PROGRAM)?;
     PlaintextSecret::new(release.secret(path).expose().to_vec()).map_err(|_| Failure::NoInput)
 }
 

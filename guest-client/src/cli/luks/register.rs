@@ -11,7 +11,7 @@ use vouchsafe_guest_client::luks::{HeaderCopy, copy_path};
 use super::broker_key;
 use crate::cli::console;
 use crate::cli::failure::Failure;
-use crate::cli::request::{client, protect};
+use crate::cli::request::{Notes, client, protect};
 use crate::cli::unlock::rule_out_shells;
 
 #[derive(clap::Args)]
@@ -35,7 +35,7 @@ pub(super) fn run(config: &Path, command: &Register) -> Result<ExitCode, Failure
     rule_out_shells(initrd)?;
     let copy = HeaderCopy::reopen(&copy_path(&command.volume)).map_err(Failure::NoCopy)?;
     protect(console::silent)?;
-    client(&config, console::silent)?.register_volume(path.clone(), copy.digest())?;
+    client(&config, Notes::BOOT)?.register_volume(path.clone(), copy.digest())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -43,7 +43,7 @@ pub(super) fn run(config: &Path, command: &Register) -> Result<ExitCode, Failure
 pub(super) fn formatted(config: &GuestConfig, name: &str, header: &HeaderCopy) -> Result<(), Failure> {
     let volume = config.keys.any(name)?;
     if volume.register && volume.stage == Stage::System {
-        client(config, console::note)?.register_volume(volume.secret.clone(), header.digest())?;
+        client(config, Notes::PROGRAM)?.register_volume(volume.secret.clone(), header.digest())?;
     }
     Ok(())
 }
@@ -59,7 +59,7 @@ pub(super) fn announce(
     match volume.stage {
         _ if !volume.register => {}
         Stage::System => {
-            let mut client = client(config, console::note)?;
+            let mut client = client(config, Notes::PROGRAM)?;
             // Makes a header that was announced before, and is in use by now, the registered one.
             client.release(&broker_key::body(&volume.secret, Some(before))?)?;
             client.register_volume(volume.secret.clone(), before.digest())?;

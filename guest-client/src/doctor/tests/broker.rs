@@ -60,7 +60,7 @@ fn doctor_says_which_pin_a_rotation_needs() {
     let expected =
         format!("{new}; the pinned {old} named it its successor, which is accepted for another 2 d");
     assert_eq!((status, what), (Status::Warning, expected));
-    assert!(fix.starts_with("Put the new identity into `identities`"), "{fix}");
+    assert!(fix.starts_with("Compare it with what `vouchsafe identity status` shows on the broker"), "{fix}");
     let (status, what, fix) = asked(1, 9000, &[old, new]);
     assert_eq!((status, what), (Status::Warning, format!("{new}, pinned; so is {old}, which it succeeded")));
     assert!(fix.starts_with("Remove the earlier one"), "{fix}");
