@@ -275,21 +275,33 @@ impl Broker {
         self.identities.load()
     }
 
-    /// Uses the identities as they are in the keystore. An error is logged: whatever changed them is in force.
-    pub(crate) async fn observe_identities(self: &Arc<Self>) {
-        let before = match self.identities.read(&self.keystore).await {
-            Ok(before) => before.primary().identity(),
-            Err(error) => return tracing::error!(event = "identity.not_read", %error),
-        };
+    /// Uses the identities as they are in the keystore. After an error it goes on as before.
+    pub(crate) async fn observe_identities(self: &Arc<Self>) -> Result<(), StoreError> {
+        let read = self.identities.read(&self.keystore).await;
+        let before = read
+            .inspect_err(|error| tracing::error!(event = "identity.not_read", %error))?
+            .primary()
+            .identity();
         let now = self.identities();
         self.metrics.identities.observe(&now, clock::now());
-        let key = Arc::clone(now.primary());
-        if before != key.identity() {
-            tracing::info!(event = "identity.taken", identity = %key.identity(), %before);
-            let broker = Arc::clone(self);
-            // It writes files. An error means that the runtime is ending.
-            let _signed = tokio::task::spawn_blocking(move || broker.collateral.sign_as(key)).await;
+        let identity = now.primary().identity();
+        if before != identity {
+            tracing::info!(event = "identity.taken", %identity, %before);
+            if let Err(error) = self.sign_collateral().await {
+                let next = "it is signed again before the identity of before is removed, and when the broker is started";
+                tracing::error!(event = "collateral.not_signed", %error, "{next}");
+            }
         }
+        Ok(())
+    }
+
+    /// Has all stored key sets signed by the identity that signs.
+    pub(crate) async fn sign_collateral(self: &Arc<Self>) -> Result<(), CollateralFileError> {
+        let broker = Arc::clone(self);
+        // It writes files.
+        let signed = tokio::task::spawn_blocking(move || broker.collateral.sign_as(broker.signing_key()));
+        // Without an end, the runtime is ending.
+        signed.await.unwrap_or(Ok(()))
     }
 
     pub(crate) fn collateral(&self) -> arc_swap::Guard<Arc<Loaded>> {

@@ -55,12 +55,15 @@ fn pause(broker: &Weak<Broker>) -> Option<Duration> {
 pub(crate) async fn probe(broker: &Arc<Broker>) {
     let mut reasons = Vec::new();
     broker.observe_keyring();
-    broker.observe_identities().await;
+    let identities = broker.observe_identities().await;
     let crls = observe_collateral(broker).await;
     if free_mib(broker).is_some_and(|free| free < broker.config().limits.free_disk) {
         reasons.push(Reason::DiskAlmostFull);
     }
     reasons.extend(storage(broker).await);
+    if let Err(error) = identities {
+        add(&mut reasons, reason(&error));
+    }
     reasons.extend(broker.readiness.log_is_damaged().then_some(Reason::LogDamaged));
     reasons.extend(clock_reason(broker).await);
     reasons.extend(grants_failed(broker.keystore.grant_failures(), Instant::now()));
@@ -71,12 +74,7 @@ pub(crate) async fn probe(broker: &Arc<Broker>) {
             reasons.push(Reason::CrlsMissing);
         }
         Ok(_) => {}
-        Err(GuardrailsError::Store(error)) => {
-            let reason = reason(&error);
-            if !reasons.contains(&reason) {
-                reasons.push(reason);
-            }
-        }
+        Err(GuardrailsError::Store(error)) => add(&mut reasons, reason(&error)),
         Err(GuardrailsError::Unreadable(error)) => {
             tracing::error!(event = "broker.guardrails", %error);
             reasons.push(Reason::GuardrailsUnreadable);
@@ -84,6 +82,12 @@ pub(crate) async fn probe(broker: &Arc<Broker>) {
     }
     broker.metrics.ready.set(i64::from(Reason::permit_ready(&reasons)));
     broker.readiness.set(reasons);
+}
+
+fn add(reasons: &mut Vec<Reason>, reason: Reason) {
+    if !reasons.contains(&reason) {
+        reasons.push(reason);
+    }
 }
 
 async fn storage(broker: &Broker) -> Option<Reason> {

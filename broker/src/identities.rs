@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
-use vouchsafe_keystore::registry::{Identities, IdentityState};
+use vouchsafe_keystore::registry::Identities;
 use vouchsafe_keystore::{Keyring, Keystore, StoreError};
 use vouchsafe_protocol::challenge::ChallengeError;
 use vouchsafe_protocol::{BrokerIdentity, Challenge, IdentityKey, Nonce, UnixTime};
@@ -71,8 +71,8 @@ impl CurrentIdentities {
     }
 }
 
-/// The identities that a restarted broker finds its own signatures under.
+/// The identities other than the primary one that a started broker finds its own signatures under. The next one is among them: the
+/// database may have been restored from before its promotion.
 pub(crate) fn signed_before(identities: &Identities) -> Vec<BrokerIdentity> {
-    let previous = identities.all().iter().filter(|found| found.state == IdentityState::Previous);
-    previous.map(|found| found.identity).collect()
+    identities.keys().skip(1).map(|key| key.identity()).collect()
 }

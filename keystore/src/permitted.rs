@@ -16,7 +16,7 @@ use crate::log::record::VolumeRecord;
 use crate::registry::accounts::Operator;
 use crate::registry::documents::types::{Document, DocumentError, DocumentKind};
 use crate::registry::error::RegisterError;
-use crate::registry::identities::types::IdentityUse;
+use crate::registry::identities::types::Identities;
 use crate::registry::secrets::types::SecretSummary;
 use crate::replay::ReplayPolicy;
 use crate::rotation::GenerationUse;
@@ -152,9 +152,9 @@ impl Permitted<'_> {
     ///
     /// # Errors
     /// When the database fails or a row was tampered with.
-    pub async fn identities(self) -> Result<Vec<IdentityUse>, StoreError> {
+    pub async fn identities(self) -> Result<Identities, StoreError> {
         self.needs(OperatorAction::ManageKeyring, WHOLE_BROKER)?;
-        Ok(self.keystore.identities().await?.all().to_vec())
+        self.keystore.identities().await
     }
 
     fn needs(self, action: OperatorAction, namespace: &str) -> Result<(), StoreError> {

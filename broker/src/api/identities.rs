@@ -15,8 +15,8 @@ pub struct Identity {
     pub created_at: Option<UnixTime>,
     /// Since when it is in this state; `null` if that is since the broker was made.
     pub since: Option<UnixTime>,
-    /// Until when guests that pin only this one accept its successor; `null` if they do not, or it has none.
-    pub statement_until: Option<UnixTime>,
+    /// Until when guests that pin only this previous one accept the one that signs; `null` if they do not.
+    pub accepted_until: Option<UnixTime>,
 }
 
 /// Answer of `add` and `promote`.
@@ -30,6 +30,8 @@ pub struct ChangedIdentity {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PromoteIdentity {
+    /// The next identity. If it was promoted already, with the same overlap, nothing changes.
+    pub identity: BrokerIdentity,
     /// For how many seconds guests that pin only the identity before accept the promoted one; 0 for none.
     pub overlap: u64,
 }

@@ -32,8 +32,10 @@ enum Action {
     /// backup of the database.
     Add,
     /// Have the next identity sign from now on. The one before signs a statement about it, by which guests that pin only that
-    /// one accept it during the overlap.
+    /// one accept it during the overlap. Repeated in the same form, for instance after an answer was lost, it changes nothing.
     Promote {
+        /// The next identity, as guests pin it: `ed25519:` and 43 characters.
+        identity: BrokerIdentity,
         /// How long that is, at most 366d. With 0s there is no statement: if the key of the present identity may be in the hands
         /// of others.
         #[arg(long, value_name = "DURATION", default_value = "90d", value_parser = when::identity_overlap)]
@@ -58,13 +60,13 @@ impl IdentityCommand {
                 |ChangedIdentity { identity }| {
                     format!(
                         "The next identity is {identity}. Put it into `identities` in guest.toml beside the present one, and make a \
-                         backup of the database; then: vouchsafe identity promote"
+                         backup of the database; then: vouchsafe identity promote {identity}"
                     )
                 },
             ),
-            Action::Promote { overlap } => output::show(
+            Action::Promote { identity, overlap } => output::show(
                 json,
-                client.post("/v1/identities/promote", &PromoteIdentity { overlap })?,
+                client.post("/v1/identities/promote", &PromoteIdentity { identity, overlap })?,
                 |ChangedIdentity { identity }| promoted(&identity, overlap),
             ),
             Action::Remove { identity } => output::show(
@@ -80,12 +82,14 @@ fn promoted(identity: &BrokerIdentity, overlap: u64) -> String {
     let until = match overlap {
         0 => "Guests that do not pin it accept no answer any more.".to_owned(),
         seconds => format!(
-            "Guests that pin only the one before accept it for another {}: until then put it into their `identities`, and remove \
-             the one before.",
+            "Guests that pin only the one before accept it for {} from its promotion on: until then put it into their `identities`, \
+             and remove the one before.",
             when::human_duration(seconds)
         ),
     };
-    format!("The broker signs as {identity} now. {until} At the end: vouchsafe identity remove")
+    format!(
+        "The broker signs as {identity} now. {until} At the end, `vouchsafe identity remove` the one before."
+    )
 }
 
 fn removed(identity: &BrokerIdentity, erased: bool) -> String {
@@ -108,7 +112,7 @@ fn status(all: Vec<Identity>) -> String {
             found.state.as_str().to_owned(),
             time(found.created_at),
             time(found.since),
-            time(found.statement_until),
+            time(found.accepted_until),
         ]
     };
     let table = output::table(
@@ -117,7 +121,7 @@ fn status(all: Vec<Identity>) -> String {
     );
     let left = all.iter().filter(|found| found.state == IdentityState::Previous);
     let lines = left.map(|found| {
-        let ends = match found.statement_until {
+        let ends = match found.accepted_until {
             Some(until) if until > clock::now() => {
                 format!("accept the present one until {}", clock::human(until))
             }

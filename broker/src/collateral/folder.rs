@@ -61,19 +61,22 @@ impl CollateralFolder {
     /// Signs with this key from now on, and what is stored again.
     ///
     /// # Errors
-    /// When a file cannot be written. It is signed again when the folder is opened.
+    /// When a file cannot be written. It is signed when this is repeated, or when the folder is opened.
     pub(super) fn sign_as(&mut self, identity: Arc<IdentityKey>) -> Result<(), CollateralFileError> {
         self.identity = identity;
         self.sign_again()
     }
 
-    /// Writes each file whose signature is that of another key.
+    /// Writes each file whose signature is that of another key, or that is gone.
     fn sign_again(&self) -> Result<(), CollateralFileError> {
         for (name, bytes) in self.signed_files(&self.stored) {
             let path = self.path.join(name);
-            let stored = fs::read(&path).map_err(|source| CollateralFileError::io(&path, source))?;
-            if stored != bytes {
-                self.write(name, &bytes)?;
+            match fs::read(&path) {
+                Ok(stored) if stored == bytes => {}
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(CollateralFileError::io(&path, source));
+                }
+                _ => self.write(name, &bytes)?,
             }
         }
         Ok(())

@@ -67,10 +67,8 @@ impl CollateralService {
     }
 
     /// Signs what is stored and exported with this key from now on.
-    pub(crate) fn sign_as(&self, identity: Arc<IdentityKey>) {
-        if let Err(error) = self.shared.folder().sign_as(identity) {
-            tracing::error!(event = "collateral.not_signed", %error, "it is signed again when the broker is started");
-        }
+    pub(crate) fn sign_as(&self, identity: Arc<IdentityKey>) -> Result<(), CollateralFileError> {
+        self.shared.folder().sign_as(identity)
     }
 
     /// The collateral in use.

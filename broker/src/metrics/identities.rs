@@ -34,8 +34,7 @@ impl IdentityMetrics {
                 .with_label_values(&[state.as_str()])
                 .set(i64::try_from(count).unwrap_or(i64::MAX));
         }
-        let ends = identities.succession().statements.iter().map(|statement| statement.expires_at()).min();
-        let overlap = ends.map_or(0, |end| end.since(now));
+        let overlap = identities.next_overlap_end(now).map_or(0, |end| end.since(now));
         self.overlap.set(i64::try_from(overlap).unwrap_or(i64::MAX));
     }
 }

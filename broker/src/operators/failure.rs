@@ -175,7 +175,8 @@ impl From<IdentityError> for HttpProblem {
             IdentityError::Unknown { .. } => ReasonCode::NotFound,
             IdentityError::Lifetime { .. } => ReasonCode::InvalidObject,
             IdentityError::AlreadyNext { .. }
-            | IdentityError::NoNext
+            | IdentityError::NotNext { .. }
+            | IdentityError::SignsAlready { .. }
             | IdentityError::TooManyPrevious { .. }
             | IdentityError::Signs { .. }
             | IdentityError::NotOldest { .. }

@@ -35,17 +35,18 @@ impl Keystore {
         self.0.registry.add_identity(actor).await
     }
 
-    /// Makes the next identity the one that signs. For `overlap` seconds, a statement of the one before leads guests that pin
-    /// only that one to it; with 0 there is no such statement.
+    /// Makes the next identity, which is `identity`, the one that signs. For `overlap` seconds, a statement of the one before leads
+    /// guests that pin only that one to it; with 0 there is no such statement. If all that is so already, nothing changes.
     ///
     /// # Errors
     /// [`IdentityError`].
     pub async fn promote_identity(
         &self,
         actor: Actor<'_>,
+        identity: BrokerIdentity,
         overlap: u64,
-    ) -> Result<BrokerIdentity, IdentityError> {
-        self.0.registry.promote_identity(actor, overlap).await
+    ) -> Result<(), IdentityError> {
+        self.0.registry.promote_identity(actor, identity, overlap).await
     }
 
     /// Removes the next identity or the oldest previous one, erases its key, and says whether that is in no file of the database

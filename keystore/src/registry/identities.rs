@@ -49,21 +49,28 @@ impl Registry {
         Ok(identity)
     }
 
-    /// Makes the next identity the one that signs. For `lifetime` seconds, a statement of the one before leads guests that pin
-    /// only that one to it; with 0 there is no statement.
+    /// Makes the next identity, which is `identity`, the one that signs. For `lifetime` seconds, a statement of the one before leads
+    /// guests that pin only that one to it; with 0 there is no statement. If all that is so already, nothing changes.
     pub(crate) async fn promote_identity(
         &self,
         actor: Actor<'_>,
+        identity: BrokerIdentity,
         lifetime: u64,
-    ) -> Result<BrokerIdentity, IdentityError> {
+    ) -> Result<(), IdentityError> {
         if lifetime > MAX_SUCCESSION_LIFETIME {
             return Err(IdentityError::Lifetime { seconds: lifetime });
         }
-        let identity = self.identities().await?.next().ok_or(IdentityError::NoNext)?.identity;
         let authorized = actor.authorize(PROMOTE, identity.to_string())?;
         let mut change = self.change(&authorized).await?;
         let identities = current(&mut change).await?;
-        let next = identities.next().filter(|next| next.identity == identity).ok_or(IdentityError::NoNext)?;
+        if identities.primary().identity() == identity {
+            // The answer may have been lost.
+            let is_same = identities.overlap_of_promotion() == Some(lifetime);
+            let other = IdentityError::SignsAlready { identity, seconds: lifetime };
+            return is_same.then_some(()).ok_or(other);
+        }
+        let next = identities.next().filter(|next| next.identity == identity);
+        let next = next.ok_or(IdentityError::NotNext { identity })?;
         let previous: Vec<_> = identities.of(IdentityState::Previous).collect();
         if let Some(oldest) = previous.first()
             && previous.len() >= MAX_SUCCESSIONS
@@ -78,8 +85,7 @@ impl Registry {
             write_use(&mut change, &IdentityUse { state, since, statement, ..primary.clone() }).await?;
         }
         write_use(&mut change, &IdentityUse { state: IdentityState::Primary, since, ..next.clone() }).await?;
-        change.commit().await?;
-        Ok(identity)
+        Ok(change.commit().await?)
     }
 
     /// Removes the next identity, or the oldest previous one, and erases its key. `lifetime`: of challenges, in seconds.

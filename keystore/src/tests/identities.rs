@@ -31,9 +31,26 @@ impl Fixture {
 
     /// The next identity, promoted.
     async fn rotated_identity(&self) -> BrokerIdentity {
+        self.rotated_for(OVERLAP).await
+    }
+
+    async fn rotated_for(&self, overlap: u64) -> BrokerIdentity {
         let next = self.next().await;
-        assert_eq!(self.keystore.promote_identity(BY, OVERLAP).await.expect("promoted"), next);
+        self.promoted(next, overlap).await.expect("promoted");
         next
+    }
+
+    async fn promoted(&self, identity: BrokerIdentity, overlap: u64) -> Result<(), IdentityError> {
+        self.keystore.promote_identity(BY, identity, overlap).await
+    }
+
+    /// The sealed key of an identity.
+    async fn sealed(&self, id: i64) -> Vec<u8> {
+        sqlx::query_scalar("SELECT sealed FROM identities WHERE id = $1")
+            .bind(id)
+            .fetch_one(self.keystore.pools().readers.of(crate::db::Reader::Release))
+            .await
+            .expect("a row")
     }
 
     async fn removed(&self, identity: &BrokerIdentity) -> Result<Erasure, IdentityError> {
@@ -69,7 +86,7 @@ async fn an_identity_is_added_promoted_and_the_one_before_removed() {
     assert!(identities.has_signed_as(&first) && !identities.has_signed_as(&next));
     // Each step survives a restart.
     let fixture = fixture.started_again().await;
-    assert_eq!(fixture.keystore.promote_identity(BY, OVERLAP).await.unwrap(), next);
+    fixture.promoted(next, OVERLAP).await.unwrap();
     let fixture = fixture.started_again().await;
     assert_eq!(fixture.states().await, [(first, Previous), (next, Primary)]);
     let identities = fixture.identities().await;
@@ -100,10 +117,7 @@ async fn an_identity_is_added_promoted_and_the_one_before_removed() {
 #[tokio::test]
 async fn the_key_of_a_removed_identity_is_in_no_file() {
     let fixture = Fixture::new().await;
-    let sealed: Vec<u8> = sqlx::query_scalar("SELECT sealed FROM identities WHERE id = 1")
-        .fetch_one(fixture.keystore.pools().readers.of(crate::db::Reader::Release))
-        .await
-        .unwrap();
+    let sealed = fixture.sealed(1).await;
     let first = fixture.keystore.identity().await.unwrap().identity();
     fixture.rotated_identity().await;
     assert!(contains(&fixture.bytes(), &sealed));
@@ -116,7 +130,10 @@ async fn a_next_identity_is_removed_without_a_trace_of_its_key() {
     let fixture = Fixture::new().await;
     let first = fixture.keystore.identity().await.unwrap().identity();
     let next = fixture.next().await;
-    fixture.removed(&next).await.unwrap();
+    let sealed = fixture.sealed(2).await;
+    assert!(contains(&fixture.bytes(), &sealed));
+    assert_eq!(fixture.removed(&next).await.unwrap(), Erasure::Done);
+    assert!(!contains(&fixture.bytes(), &sealed));
     assert_eq!(fixture.states().await, [(first, IdentityState::Primary)]);
     let other = fixture.next().await;
     assert_ne!(other, next);
@@ -129,17 +146,24 @@ async fn a_next_identity_is_removed_without_a_trace_of_its_key() {
 async fn steps_in_another_order_are_refused() {
     let fixture = Fixture::new().await;
     let first = fixture.keystore.identity().await.unwrap().identity();
-    let promoted = fixture.keystore.promote_identity(BY, OVERLAP).await;
-    assert!(matches!(promoted, Err(IdentityError::NoNext)), "{promoted:?}");
+    let nobody = BrokerIdentity([7; 32]);
+    let promoted = fixture.promoted(nobody, OVERLAP).await;
+    assert!(
+        matches!(promoted, Err(IdentityError::NotNext { identity }) if identity == nobody),
+        "{promoted:?}"
+    );
     let signs = fixture.removed(&first).await;
     assert!(matches!(signs, Err(IdentityError::Signs { identity }) if identity == first), "{signs:?}");
     let next = fixture.next().await;
     let again = fixture.keystore.add_identity(BY).await;
     assert!(matches!(again, Err(IdentityError::AlreadyNext { identity }) if identity == next), "{again:?}");
     let seconds = MAX_SUCCESSION_LIFETIME + 1;
-    let long = fixture.keystore.promote_identity(BY, seconds).await;
+    let long = fixture.promoted(next, seconds).await;
     assert!(matches!(long, Err(IdentityError::Lifetime { seconds: found }) if found == seconds), "{long:?}");
-    fixture.keystore.promote_identity(BY, OVERLAP).await.unwrap();
+    // Another one than the administrator means.
+    let other = fixture.promoted(nobody, OVERLAP).await;
+    assert!(matches!(other, Err(IdentityError::NotNext { identity }) if identity == nobody), "{other:?}");
+    fixture.promoted(next, OVERLAP).await.unwrap();
     let early = fixture.keystore.remove_identity(BY, &first, CHALLENGES).await;
     assert!(matches!(early, Err(IdentityError::Outstanding { seconds: 60, .. })), "{early:?}");
     fixture.removed(&first).await.unwrap();
@@ -162,8 +186,8 @@ async fn guests_follow_statements_over_several_rotations() {
         assert_eq!(verified(&fixture.identities().await.succession(), *pinned, primary), Ok(OVERLAP));
     }
     // One more, and guests would not follow the statements.
-    fixture.next().await;
-    let refused = fixture.keystore.promote_identity(BY, OVERLAP).await;
+    let next = fixture.next().await;
+    let refused = fixture.promoted(next, OVERLAP).await;
     assert!(matches!(refused, Err(IdentityError::TooManyPrevious { oldest: found }) if found == oldest));
     // One between the oldest and the primary one is a step on the way.
     let refused = fixture.removed(&all[1]).await;
@@ -173,7 +197,62 @@ async fn guests_follow_statements_over_several_rotations() {
     let succession = fixture.identities().await.succession();
     assert_eq!(verified(&succession, oldest, primary), Err(SuccessionError::NotPinned));
     assert_eq!(verified(&succession, all[1], primary), Ok(OVERLAP));
-    fixture.keystore.promote_identity(BY, OVERLAP).await.unwrap();
+    fixture.promoted(next, OVERLAP).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_repeated_promotion_changes_nothing() {
+    let fixture = Fixture::new().await;
+    let first = fixture.keystore.identity().await.unwrap().identity();
+    // It was never promoted.
+    let refused = fixture.promoted(first, 0).await;
+    assert!(matches!(refused, Err(IdentityError::SignsAlready { seconds: 0, .. })), "{refused:?}");
+    for overlap in [OVERLAP, 0] {
+        let next = fixture.rotated_for(overlap).await;
+        let (before, records) = (fixture.states().await, fixture.keystore.checkpoint().size);
+        let later = fixture.keystore.promote_identity(LATER, next, overlap).await;
+        assert!(later.is_ok(), "{later:?}");
+        assert_eq!((fixture.states().await, fixture.keystore.checkpoint().size), (before, records));
+        // Nothing says that an overlap is what it is not.
+        let refused = fixture.promoted(next, 60).await;
+        assert!(
+            matches!(refused, Err(IdentityError::SignsAlready { identity, seconds: 60 })
+            if identity == next),
+            "{refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_an_overlap_is_that_of_the_soonest_step() {
+    const YEAR: u64 = MAX_SUCCESSION_LIFETIME;
+    const DAYS: u64 = 864_000;
+    let fixture = Fixture::new().await;
+    let first = fixture.keystore.identity().await.unwrap().identity();
+    let ends = |identities: &Identities, all: &[BrokerIdentity]| -> Vec<Option<u64>> {
+        all.iter().map(|one| identities.accepted_until(one).map(|end| end.since(NOW))).collect()
+    };
+    let second = fixture.rotated_for(YEAR).await;
+    let identities = fixture.identities().await;
+    assert_eq!(ends(&identities, &[first, second]), [Some(YEAR), None]);
+    assert_eq!(identities.next_overlap_end(NOW), Some(NOW.plus(YEAR)));
+    // The next step ends sooner, for both of them.
+    let third = fixture.rotated_for(DAYS).await;
+    let identities = fixture.identities().await;
+    assert_eq!(ends(&identities, &[first, second, third]), [Some(DAYS), Some(DAYS), None]);
+    assert_eq!(identities.next_overlap_end(NOW), Some(NOW.plus(DAYS)));
+    // Those who have been left already do not hide those who will be.
+    let fourth = fixture.rotated_for(YEAR).await;
+    let identities = fixture.identities().await;
+    assert_eq!(ends(&identities, &[first, second, third]), [Some(DAYS), Some(DAYS), Some(YEAR)]);
+    let passed = NOW.plus(DAYS);
+    assert_eq!(identities.next_overlap_end(passed), Some(NOW.plus(YEAR)));
+    assert_eq!(identities.next_overlap_end(NOW.plus(YEAR)), None);
+    // A step without a statement ends it for all of them.
+    let fifth = fixture.rotated_for(0).await;
+    let identities = fixture.identities().await;
+    assert_eq!(ends(&identities, &[first, second, third, fourth, fifth]), [None; 5]);
+    assert_eq!(identities.next_overlap_end(NOW), None);
 }
 
 #[tokio::test]
@@ -181,8 +260,7 @@ async fn t06_without_an_overlap_no_pin_leads_to_the_new_identity() {
     let fixture = Fixture::new().await;
     let first = fixture.keystore.identity().await.unwrap().identity();
     let second = fixture.rotated_identity().await;
-    fixture.next().await;
-    fixture.keystore.promote_identity(BY, 0).await.unwrap();
+    fixture.rotated_for(0).await;
     let identities = fixture.identities().await;
     assert_eq!(identities.succession(), SuccessionAnswer::default());
     // Nor to one after it, over the identity that signed nothing about its successor.
@@ -237,9 +315,9 @@ async fn exchanged_keys_of_identities_are_noticed() {
 #[tokio::test]
 async fn t58_an_older_row_of_an_identity_is_noticed() {
     let fixture = Fixture::new().await;
-    fixture.next().await;
+    let next = fixture.next().await;
     fixture.sql("CREATE TABLE kept AS SELECT * FROM identity_uses").await;
-    fixture.keystore.promote_identity(BY, OVERLAP).await.unwrap();
+    fixture.promoted(next, OVERLAP).await.unwrap();
     fixture.sql("DELETE FROM identity_uses").await;
     fixture.sql("INSERT INTO identity_uses SELECT * FROM kept").await;
     let found = fixture.keystore.identities().await;
@@ -274,8 +352,8 @@ async fn another_broker_of_the_keystore_sees_each_step() {
     let seen = other.identities().await.unwrap();
     let keys: Vec<_> = seen.keys().map(|key| key.identity()).collect();
     assert_eq!(keys, [first, next]);
-    assert_eq!(other.promote_identity(BY, OVERLAP).await.unwrap(), next);
+    other.promote_identity(BY, next, OVERLAP).await.unwrap();
     assert_eq!(fixture.keystore.identity().await.unwrap().identity(), next);
-    let refused = fixture.keystore.promote_identity(BY, OVERLAP).await;
-    assert!(matches!(refused, Err(IdentityError::NoNext)), "{refused:?}");
+    fixture.promoted(next, OVERLAP).await.unwrap();
+    assert_eq!(fixture.states().await.len(), 2);
 }

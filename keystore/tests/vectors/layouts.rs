@@ -252,8 +252,8 @@ async fn macs_of_later_tables_are_those_of_their_layouts() {
     let keystore = stored.open().await;
     let permit = permit(OperatorAction::ManageKeyring, WHOLE_BROKER);
     let by = Actor::permitted(&permit, NOW);
-    keystore.add_identity(by).await.expect("added");
-    keystore.promote_identity(by, 60).await.expect("promoted");
+    let next = keystore.add_identity(by).await.expect("added");
+    keystore.promote_identity(by, next, 60).await.expect("promoted");
     keystore.close().await;
     let mut connection = stored.connect().await;
     for layout in LATER {

@@ -106,7 +106,7 @@ fn t43_guests_are_led_through_a_rotation_and_not_beyond_it() {
 
     // A request is under way while the identity is replaced, and the broker killed.
     let pending = world.request(&simulated(), Kinds::VTPM, &[PATH]);
-    let said = world.run(&["identity", "promote", "--overlap", "3d"]);
+    let said = world.run(&["identity", "promote", &new, "--overlap", "3d"]);
     assert!(said.contains(&format!("The broker signs as {new} now")), "{said}");
     killed_and_started(&mut world);
     assert_eq!(pending.bound.broker().to_string(), old);
@@ -181,7 +181,7 @@ fn a_step_of_a_rotation_that_is_killed_is_taken_whole_or_not_at_all() {
         }
         let (next, signs) = (identity(&world, "next"), identity(&world, "primary"));
         let pending = world.request(&simulated(), Kinds::VTPM, &[PATH]);
-        let told = killed_during(&mut world, &["identity", "promote"], after);
+        let told = killed_during(&mut world, &["identity", "promote", &next], after);
         let now = identity(&world, "primary");
         assert!(now == next || (now == signs && !told), "{now}");
         taken[usize::from(now == next)] += 1;
@@ -206,8 +206,8 @@ fn decisions_and_checkpoints_of_a_removed_identity_are_verified() {
     let before = world.request(&simulated(), Kinds::VTPM, &[PATH]);
     let before = world.send(&before).answer().decision.to_string();
     world.run(&["identity", "add"]);
-    world.run(&["identity", "promote"]);
-    let new = identity(&world, "primary");
+    let new = identity(&world, "next");
+    world.run(&["identity", "promote", &new]);
     let after = world.request(&simulated(), Kinds::VTPM, &[PATH]);
     let after = world.send(&after).answer().decision.to_string();
     world.broker.stop().unwrap();
@@ -246,14 +246,14 @@ fn a_restored_broker_goes_on_with_the_rotation() {
     let (next, copy) = (identity(&world, "next"), world.folder().join("copy.db"));
     let config = world.broker.config();
     world.run(&["backup", "--config", text(&config), "--out", text(&copy)]);
-    world.run(&["identity", "promote"]);
+    world.run(&["identity", "promote", &next]);
     assert_eq!(world.challenge().identity.to_string(), next);
     world.broker.stop().unwrap();
     // It is from before the promotion, which is lost with it, and has the same next identity.
     world.run(&["restore", text(&copy), "--config", text(&config), "--accept-loss"]);
     world.broker.run().unwrap();
     assert_eq!(world.challenge().identity.to_string(), old);
-    world.run(&["identity", "promote"]);
+    world.run(&["identity", "promote", &next]);
     assert_eq!(world.challenge().identity.to_string(), next);
     assert_eq!(world.value(&simulated(), PATH), VALUE);
 }

@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
+use super::read_again;
 use crate::api::identities::ChangedIdentity;
 use crate::broker::Broker;
 use crate::operators::principal::{Act, Principal};
@@ -13,6 +14,6 @@ pub(super) async fn post(broker: Data<Broker>, principal: Principal) -> Result<H
     let permit = principal.authorize_everywhere(Act::ManageKeyring)?;
     let broker = broker.into_inner();
     let identity = broker.keystore.add_identity(principal.by(&permit)).await?;
-    broker.observe_identities().await;
+    read_again(&broker).await?;
     answer(&ChangedIdentity { identity })
 }

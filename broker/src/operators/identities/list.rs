@@ -14,12 +14,12 @@ pub(super) async fn get(broker: Data<Broker>, principal: Principal) -> Result<Ht
     let permit = principal.authorize_everywhere(Act::ManageKeyring)?;
     let known = |time: UnixTime| (time.0 > 0).then_some(time);
     let all = broker.keystore.permitted(&permit).identities().await?;
-    let all = all.into_iter().map(|found| Identity {
+    let listed = all.all().iter().map(|found| Identity {
         identity: found.identity,
         state: found.state,
         created_at: known(found.created_at),
         since: known(found.since),
-        statement_until: found.statement_until(),
+        accepted_until: all.accepted_until(&found.identity),
     });
-    answer(&all.collect::<Vec<_>>())
+    answer(&listed.collect::<Vec<_>>())
 }

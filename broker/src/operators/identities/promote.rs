@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
+use super::read_again;
 use crate::api::identities::{ChangedIdentity, PromoteIdentity};
 use crate::broker::Broker;
 use crate::operators::principal::Act;
@@ -14,10 +15,10 @@ pub(super) async fn post(
     broker: Data<Broker>,
     Submission { principal, body }: Submission,
 ) -> Result<HttpResponse, HttpProblem> {
-    let PromoteIdentity { overlap } = body.json()?;
+    let PromoteIdentity { identity, overlap } = body.json()?;
     let permit = principal.authorize_everywhere(Act::ManageKeyring)?;
     let broker = broker.into_inner();
-    let identity = broker.keystore.promote_identity(principal.by(&permit), overlap).await?;
-    broker.observe_identities().await;
+    broker.keystore.promote_identity(principal.by(&permit), identity, overlap).await?;
+    read_again(&broker).await?;
     answer(&ChangedIdentity { identity })
 }

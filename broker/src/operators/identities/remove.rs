@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use vouchsafe_keystore::registry::Erasure;
 
+use super::read_again;
 use crate::api::identities::{RemoveIdentity, RemovedIdentity};
 use crate::broker::Broker;
 use crate::operators::principal::Act;
@@ -18,8 +19,11 @@ pub(super) async fn post(
     let RemoveIdentity { identity } = body.json()?;
     let permit = principal.authorize_everywhere(Act::ManageKeyring)?;
     let broker = broker.into_inner();
+    // Once its key is gone, the broker neither signs as it nor relies on what it signed.
+    broker.observe_identities().await?;
+    broker.sign_collateral().await?;
     let lifetime = broker.config().challenge_ttl.as_secs();
     let erasure = broker.keystore.remove_identity(principal.by(&permit), &identity, lifetime).await?;
-    broker.observe_identities().await;
+    read_again(&broker).await?;
     answer(&RemovedIdentity { erased: erasure == Erasure::Done })
 }

@@ -26,15 +26,6 @@ pub enum IdentityState {
     Removed,
 }
 
-impl IdentityUse {
-    /// Until when guests that pin only this one accept its successor.
-    #[must_use]
-    pub fn statement_until(&self) -> Option<UnixTime> {
-        let statement = self.statement.as_ref().filter(|_| self.state == IdentityState::Previous);
-        statement.map(Succession::expires_at)
-    }
-}
-
 impl IdentityState {
     pub(super) const ALL: [Self; 4] = [Self::Next, Self::Primary, Self::Previous, Self::Removed];
 
@@ -126,6 +117,32 @@ impl Identities {
         SuccessionAnswer { statements }
     }
 
+    /// Until when guests that pin only this previous identity accept the primary one: the earliest end of the statements that lead
+    /// there. `None` if it is not a previous one, or a step has no statement.
+    #[must_use]
+    pub fn accepted_until(&self, identity: &BrokerIdentity) -> Option<UnixTime> {
+        let steps = self.of(IdentityState::Previous).skip_while(|found| found.identity != *identity);
+        let ends: Option<Vec<_>> =
+            steps.map(|found| found.statement.as_ref().map(Succession::expires_at)).collect();
+        ends?.into_iter().min()
+    }
+
+    /// When the next guests are left without the broker, after `now`: those that pin only a previous identity.
+    #[must_use]
+    pub fn next_overlap_end(&self, now: UnixTime) -> Option<UnixTime> {
+        let ends = self.of(IdentityState::Previous).filter_map(|found| self.accepted_until(&found.identity));
+        ends.filter(|end| *end > now).min()
+    }
+
+    /// For how many seconds guests that pin only the identity before the primary one were to accept it when it was promoted;
+    /// 0 for none. `None` if no identity was before it.
+    pub(super) fn overlap_of_promotion(&self) -> Option<u64> {
+        let (at, before) = self.all.array_windows().find_map(|[before, after]| {
+            (after.state == IdentityState::Primary).then_some((after.since, before))
+        })?;
+        Some(before.statement.as_ref().map_or(0, |statement| statement.expires_at().since(at)))
+    }
+
     pub(super) fn of(&self, state: IdentityState) -> impl Iterator<Item = &IdentityUse> {
         self.all.iter().filter(move |found| found.state == state)
     }
@@ -144,9 +161,26 @@ pub enum IdentityError {
         /// The next identity.
         identity: BrokerIdentity,
     },
-    /// There is none to promote.
-    #[error("there is no next identity: make one with `vouchsafe identity add`, and let guests pin it")]
-    NoNext,
+    /// It is not the one to promote.
+    #[error(
+        "{identity} is not the next identity: `vouchsafe identity status` shows that one, and `vouchsafe identity add` makes one if \
+         there is none"
+    )]
+    NotNext {
+        /// The identity that was to be promoted.
+        identity: BrokerIdentity,
+    },
+    /// It was promoted before, with another overlap.
+    #[error(
+        "{identity} signs already, and was not promoted with an overlap of {seconds} s: what guests accept stays as it is, see \
+         `vouchsafe identity status`"
+    )]
+    SignsAlready {
+        /// The identity that was to be promoted.
+        identity: BrokerIdentity,
+        /// The overlap.
+        seconds: u64,
+    },
     /// Guests would not follow the statements of the oldest one.
     #[error(
         "there are {MAX_SUCCESSIONS} previous identities, and guests follow no more than {MAX_SUCCESSIONS} statements: \

@@ -14,9 +14,9 @@ samples! {
         (IdentityState::Primary, None, None),
         (IdentityState::Previous, Some(AT), Some(AT)),
         (IdentityState::Removed, Some(AT), None),
-    ].map(|(state, since, statement_until)| Self { identity: BROKER, state, created_at: since, since, statement_until });
+    ].map(|(state, since, accepted_until)| Self { identity: BROKER, state, created_at: since, since, accepted_until });
     ChangedIdentity = [Self { identity: BROKER }];
-    PromoteIdentity = [0, 7_776_000].map(|overlap| Self { overlap });
+    PromoteIdentity = [0, 7_776_000].map(|overlap| Self { identity: BROKER, overlap });
     RemoveIdentity = [Self { identity: BROKER }];
     RemovedIdentity = [true, false].map(|erased| Self { erased });
     SuccessionAnswer = [vec![], vec![statement()]].map(|statements| Self { statements });
