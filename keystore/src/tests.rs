@@ -20,6 +20,7 @@ use crate::release::UnsealError;
 use crate::release::unseal::unseal_active;
 use crate::{Keyring, Keystore};
 
+mod audit;
 mod backup;
 mod baselines;
 mod branches;

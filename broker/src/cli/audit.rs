@@ -2,15 +2,16 @@
 
 mod checkpoints;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use tokio::runtime::Runtime;
 use vouchsafe_keystore::StoreError;
-use vouchsafe_keystore::audit::{AuditError, audit, successions};
+use vouchsafe_keystore::audit::{AuditError, SignedCheckpoint, audit, successions};
 use vouchsafe_keystore::backup::BackupError;
-use vouchsafe_protocol::{BrokerIdentity, Checkpoint, Succession};
+use vouchsafe_protocol::BrokerIdentity;
 
 use super::failure::Failure;
 use super::offline::Offline;
@@ -30,7 +31,7 @@ enum AuditCommand {
     Verify(Verify),
 }
 
-/// Run this as the broker's user; the broker may be running. Exit code 1 says that a record does not verify, or
+/// Run this as the broker's user; the broker may be running. Exit code 1 says that a row does not verify, or
 /// that the log contradicts a checkpoint or the file `keystore.head` beside the database.
 #[derive(Debug, Args)]
 struct Verify {
@@ -62,16 +63,12 @@ impl Verify {
         log::start(config.log);
         let runtime = serve::runtime()?;
         let database = self.database.clone().unwrap_or_else(|| config.database());
-        let statements = runtime.block_on(successions(&database))?;
-        let checkpoints = self.checkpoints(&statements)?;
+        let checkpoints = self.checkpoints(&runtime, &database)?;
         let keyring = config.load_keyring().map_err(StartError::from)?;
         let audited = runtime.block_on(audit(&database, &keyring, &checkpoints));
         let log = match audited {
             Ok(log) => log,
-            Err(AuditError::Database(BackupError::Store(error @ StoreError::RowTampered { .. }))) => {
-                return Err(Failure::Contradiction(error.to_string()));
-            }
-            Err(AuditError::Database(error)) => return Err(error.into()),
+            Err(AuditError::Database(error)) => return Err(fault(error)),
             Err(contradiction) => return Err(Failure::Contradiction(contradiction.to_string())),
         };
         if json {
@@ -91,12 +88,26 @@ impl Verify {
         ))
     }
 
-    fn checkpoints(&self, statements: &[Succession]) -> Result<Vec<Checkpoint>, Failure> {
-        let brokers = checkpoints::successors(&self.broker, statements);
+    fn checkpoints(&self, runtime: &Runtime, database: &Path) -> Result<Vec<SignedCheckpoint>, Failure> {
+        if self.checkpoint.is_empty() {
+            return Ok(Vec::new());
+        }
+        let statements = runtime.block_on(successions(database)).map_err(fault)?;
+        let brokers = checkpoints::successors(&self.broker, &statements);
         let mut all = Vec::new();
         for file in &self.checkpoint {
             all.extend(checkpoints::read(file, &brokers)?);
         }
         Ok(all)
+    }
+}
+
+/// A row that does not verify is what the command looks for.
+fn fault(error: BackupError) -> Failure {
+    match error {
+        BackupError::Store(error @ StoreError::RowTampered { .. }) => {
+            Failure::Contradiction(error.to_string())
+        }
+        error => error.into(),
     }
 }

@@ -111,7 +111,8 @@ fn checkpoints_that_cannot_be_used_are_named() {
     let (code, said) = broker.audit(&[], "log.json");
     assert!(
         code == Some(2)
-            && said.contains(": a checkpoint of another broker: its origin is not vouchsafe/AAAA"),
+            && said.contains(": a checkpoint of another broker: its origin is vouchsafe/")
+            && said.contains(&format!(", and not that of {}.", broker.identity)),
         "{said}"
     );
     let without = broker.run(&["audit", "verify", "--checkpoint", "x"]);

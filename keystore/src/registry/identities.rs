@@ -149,4 +149,5 @@ fn require_removable(
 
 const ADD: &str = "identity.add";
 const PROMOTE: &str = "identity.promote";
-const REMOVE: &str = "identity.remove";
+/// The action of the record that an identity was removed.
+pub(crate) const REMOVE: &str = "identity.remove";

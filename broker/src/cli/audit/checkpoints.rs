@@ -5,7 +5,9 @@ use std::io::Read as _;
 use std::path::Path;
 
 use serde::Deserialize;
+use vouchsafe_keystore::audit::SignedCheckpoint;
 use vouchsafe_protocol::checkpoint::CheckpointError;
+use vouchsafe_protocol::text::printable;
 use vouchsafe_protocol::{BrokerIdentity, Checkpoint, Succession};
 
 use super::super::failure::Failure;
@@ -29,7 +31,7 @@ pub(super) fn successors(brokers: &[BrokerIdentity], statements: &[Succession]) 
 }
 
 /// All checkpoints in a file, or in standard input for `-`. Each of them has to be signed by this broker, as one of its identities.
-pub(super) fn read(file: &Path, brokers: &[BrokerIdentity]) -> Result<Vec<Checkpoint>, Failure> {
+pub(super) fn read(file: &Path, brokers: &[BrokerIdentity]) -> Result<Vec<SignedCheckpoint>, Failure> {
     let text = if file == Path::new("-") {
         let mut text = String::new();
         std::io::stdin().lock().read_to_string(&mut text).map(|_| text)
@@ -40,9 +42,9 @@ pub(super) fn read(file: &Path, brokers: &[BrokerIdentity]) -> Result<Vec<Checkp
         .map_err(|fault| Failure::file(file, fault))
 }
 
-fn parse(text: &str, brokers: &[BrokerIdentity]) -> Result<Vec<Checkpoint>, String> {
+fn parse(text: &str, brokers: &[BrokerIdentity]) -> Result<Vec<SignedCheckpoint>, String> {
     if text.starts_with("vouchsafe/") {
-        return open(text, brokers).map(|checkpoint| vec![checkpoint]).map_err(|error| error.to_string());
+        return open(text, brokers).map(|checkpoint| vec![checkpoint]);
     }
     let mut found = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
@@ -58,15 +60,21 @@ fn parse(text: &str, brokers: &[BrokerIdentity]) -> Result<Vec<Checkpoint>, Stri
 }
 
 /// A checkpoint names its signer.
-fn open(note: &str, brokers: &[BrokerIdentity]) -> Result<Checkpoint, CheckpointError> {
-    let mut opened = Err(CheckpointError::Malformed);
-    for broker in brokers {
-        opened = Checkpoint::open(note, broker);
-        if !matches!(opened, Err(CheckpointError::Origin { .. })) {
-            break;
+fn open(note: &str, brokers: &[BrokerIdentity]) -> Result<SignedCheckpoint, String> {
+    for &signer in brokers {
+        match Checkpoint::open(note, &signer) {
+            Err(CheckpointError::Origin { .. }) => {}
+            Ok(checkpoint) => return Ok(SignedCheckpoint { signer, checkpoint }),
+            Err(error) => return Err(error.to_string()),
         }
     }
-    opened
+    let known: Vec<_> = brokers.iter().map(ToString::to_string).collect();
+    Err(format!(
+        "a checkpoint of another broker: its origin is {}, and not that of {}. If this broker signed as that identity earlier, give it \
+         with another --broker",
+        printable(note.lines().next().unwrap_or_default()),
+        known.join(", ")
+    ))
 }
 
 #[cfg(test)]
@@ -81,25 +89,26 @@ mod tests {
         let key = IdentityKey::from_seed(&Zeroizing::new([1; 32])).unwrap();
         let broker = key.identity();
         let at = |size| Checkpoint { size, root: Digest32([7; 32]) };
+        let signed = |size| SignedCheckpoint { signer: broker, checkpoint: at(size) };
         let line = |size| {
             let checkpoint = at(size).sign(&key);
             serde_json::json!({ "event": "log.checkpoint", "size": size, "checkpoint": checkpoint })
                 .to_string()
         };
-        let broker = [broker];
-        assert_eq!(parse(&at(3).sign(&key), &broker), Ok(vec![at(3)]));
+        let brokers = [broker];
+        assert_eq!(parse(&at(3).sign(&key), &brokers), Ok(vec![signed(3)]));
         let log = format!(
             "Starting vouchsafe.service...\n{}\n{{\"event\":\"broker.listening\"}}\nno JSON\n{}\n",
             line(1),
             line(2)
         );
-        assert_eq!(parse(&log, &broker), Ok(vec![at(1), at(2)]));
-        let none = parse("{\"event\":\"broker.listening\"}\n", &broker).unwrap_err();
+        assert_eq!(parse(&log, &brokers), Ok(vec![signed(1), signed(2)]));
+        let none = parse("{\"event\":\"broker.listening\"}\n", &brokers).unwrap_err();
         assert_eq!(none, "no line of it is a log.checkpoint");
-        let edited = parse(&format!("{}\n{}\n", line(1), line(2).replace("\\n2\\n", "\\n3\\n")), &broker);
+        let edited = parse(&format!("{}\n{}\n", line(1), line(2).replace("\\n2\\n", "\\n3\\n")), &brokers);
         assert!(edited.unwrap_err().starts_with("line 2: the checkpoint has no valid signature of ed25519:"));
-        assert!(parse("vouchsafe/", &broker).unwrap_err().starts_with("not a checkpoint"));
-        assert_eq!(parse("", &broker).unwrap_err(), none);
+        assert!(parse("vouchsafe/", &brokers).unwrap_err().starts_with("not a checkpoint"));
+        assert_eq!(parse("", &brokers).unwrap_err(), none);
     }
 
     #[test]
@@ -113,12 +122,19 @@ mod tests {
         let at = |size| Checkpoint { size, root: Digest32([7; 32]) };
         let line = |size, seed| serde_json::json!({ "checkpoint": at(size).sign(&key(seed)) }).to_string();
         let log = [line(1, 1), line(2, 2), line(3, 3)].join("\n");
-        assert_eq!(parse(&log, &known), Ok(vec![at(1), at(2), at(3)]));
+        let signed = |size, seed| SignedCheckpoint { signer: id(seed), checkpoint: at(size) };
+        assert_eq!(parse(&log, &known), Ok(vec![signed(1, 1), signed(2, 2), signed(3, 3)]));
         // An identity before the known one is not among its successors.
         let error = parse(&log, &successors(&[id(2)], &statements)).unwrap_err();
         assert!(error.starts_with("line 1: a checkpoint of another broker"), "{error}");
         let error = parse(&log, &successors(&[id(2), id(1)], &[])).unwrap_err();
-        assert!(error.starts_with("line 3: a checkpoint of another broker"), "{error}");
+        let of = id(3).to_string().replace("ed25519:", "vouchsafe/");
+        let named = format!(
+            "line 3: a checkpoint of another broker: its origin is {of}, and not that of {}, {}. If this broker",
+            id(2),
+            id(1)
+        );
+        assert!(error.starts_with(&named), "{error}");
         // A statement that somebody else signed names nobody.
         let mut forged = serde_json::to_value(says(8, 4)).unwrap();
         forged["from"] = serde_json::to_value(id(1)).unwrap();
