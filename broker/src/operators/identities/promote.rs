@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
-use super::read_again;
+use super::taken::read_again;
 use crate::api::identities::{ChangedIdentity, PromoteIdentity};
 use crate::broker::Broker;
 use crate::operators::principal::Act;

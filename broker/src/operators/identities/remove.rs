@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use vouchsafe_keystore::registry::Erasure;
 
-use super::read_again;
+use super::taken::read_again;
 use crate::api::identities::{RemoveIdentity, RemovedIdentity};
 use crate::broker::Broker;
 use crate::operators::principal::Act;

@@ -11,7 +11,7 @@ use vouchsafe_protocol::{
 use super::*;
 use crate::api::identities::Identity;
 use crate::collateral::{CollateralFolder, CollateralService, CollateralStatus};
-use crate::operators::identities::read_again;
+use crate::operators::identities::taken::read_again;
 use crate::testing::{Asked, VALUE};
 use crate::{Broker, health};
 
