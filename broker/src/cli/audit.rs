@@ -111,3 +111,18 @@ fn fault(error: BackupError) -> Failure {
         error => error.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_does_not_verify_is_a_contradiction() {
+        let edited = StoreError::RowTampered { table: "identity_uses", key: "1".to_owned() };
+        let failure = fault(BackupError::Store(edited));
+        assert!(matches!(failure, Failure::Contradiction(_)), "{failure}");
+        assert_eq!(failure.exit_code(), ExitCode::from(1));
+        let failure = fault(BackupError::Damaged { path: PathBuf::from("keystore.db") });
+        assert_eq!(failure.exit_code(), ExitCode::from(2), "{failure}");
+    }
+}

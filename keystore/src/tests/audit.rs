@@ -3,7 +3,8 @@
 use vouchsafe_protocol::{Checkpoint, Digest32};
 
 use super::*;
-use crate::audit::{AuditError, SignedCheckpoint, audit};
+use crate::audit::{AuditError, SignedCheckpoint, audit, successions};
+use crate::backup::BackupError;
 
 #[tokio::test]
 async fn t58_no_checkpoint_is_newer_than_the_key_that_signed_it() {
@@ -34,4 +35,16 @@ async fn t58_no_checkpoint_is_newer_than_the_key_that_signed_it() {
         );
         assert!(error.to_string().contains("whose key was erased when the log had"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn an_edited_statement_is_named_before_checkpoints_are_read() {
+    let fixture = Fixture::new().await;
+    let second = fixture.keystore.add_identity(BY).await.unwrap();
+    fixture.keystore.promote_identity(BY, second, 3600).await.unwrap();
+    assert_eq!(successions(&fixture.path()).await.unwrap().len(), 1);
+    assert_eq!(fixture.sql("UPDATE identity_uses SET statement = '{}' WHERE id = 1").await, 1);
+    let error = successions(&fixture.path()).await.unwrap_err();
+    let BackupError::Store(StoreError::RowTampered { table, key }) = error else { panic!("{error}") };
+    assert_eq!((table, &*key), ("identity_uses", "1"));
 }
