@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::KeyringError;
 use crate::primitives::RandomError;
 
-/// The error of a [`Wrapper`].
+/// The error of a [`Wrapper`](super::wrapped::Wrapper).
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct WrapperError(pub Box<dyn std::error::Error + Send + Sync>);

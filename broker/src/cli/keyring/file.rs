@@ -19,7 +19,7 @@ pub(super) struct Where {
     /// file with SIGHUP or when it is started, and refuses one that lacks what its database needs.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["operator", "server", "ca", "token_file"])]
     file: Option<PathBuf>,
-    /// With --file, if a key in Cloud KMS wraps it: the broker's configuration, whose section [kms] says how the service is
+    /// With --file, if a key in Cloud KMS wraps it: the broker's configuration, whose section "kms" says how the service is
     /// reached.
     #[arg(long, value_name = "FILE", requires = "file")]
     config: Option<PathBuf>,
