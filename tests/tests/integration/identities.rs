@@ -117,7 +117,11 @@ fn t43_guests_are_led_through_a_rotation_and_not_beyond_it() {
         told.contains(&format!("the broker's identity is now {new}: the pinned {old} named it")),
         "{told}"
     );
-    assert!(told.contains("accepted for another 2 d"), "{told}");
+    // Three days less what the steps before took, unless that is not even a second.
+    assert!(
+        ["2 d", "3 d"].iter().any(|left| told.contains(&format!("accepted for another {left}"))),
+        "{told}"
+    );
     assert_eq!(gets(&with(&[&old, &new])), "");
     assert_eq!(gets(&with(&[&new])), "");
     let found = doctor(&with(&[&old]));

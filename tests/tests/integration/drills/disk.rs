@@ -68,7 +68,10 @@ fn on_record(world: &World) -> usize {
 fn a_full_disk_is_announced_before_releases_fail_and_nothing_leaves_unrecorded() {
     let folder = TempDir::new().unwrap();
     let Some(disk) = Disk::mounted_at(&folder.path().join("data")) else { return };
-    let world = World::within(folder, "[limits]\nfree_disk = 4\nprobe = 1\nreleases_per_instance = 100000\n");
+    // Three guests here ask more often than VMs do, each time over a new connection.
+    let limits = "[limits]\nfree_disk = 4\nprobe = 1\nreleases_per_instance = 100000\nconnections_per_minute = 100000\n\
+                  requests_per_minute = 100000\n";
+    let world = World::within(folder, limits);
     world.policy("prod/app", &["--for", "app", "--command-line", &command_line()]);
     world.put(PATH, "prod/app", VALUE);
     until("the broker is ready", || readiness(&world).0.then_some(()));
