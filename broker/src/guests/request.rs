@@ -58,11 +58,15 @@ where
     })?;
     let arrival = Arrival::enter(broker, client, Arc::clone(&tried), body.room());
     let now = clock::now();
-    let parsed = match body.as_slice().len() {
-        0..=PARSED_AT_ONCE => Ok(parse::<T>(&body)),
-        _ => broker.pool.run(arrival.lane(broker), move || parse::<T>(&body)).await,
+    let (parsed, arrival) = match body.as_slice().len() {
+        0..=PARSED_AT_ONCE => (parse::<T>(&body), arrival),
+        // The arrival goes along: a client that leaves meanwhile must not free its challenge and its slot before the work is done.
+        _ => {
+            let parsed = broker.pool.run(arrival.lane(broker), move || (parse::<T>(&body), arrival)).await;
+            parsed.map_err(|error| unread.not_parsed(error))?
+        }
     };
-    let (received, digest) = parsed.map_err(|error| unread.not_parsed(error))?.map_err(|error| {
+    let (received, digest) = parsed.map_err(|error| {
         tried.refused(ReasonCode::MalformedRequest);
         broker.failed.count(Origin::Network(client.network), Instant::now());
         unread.malformed(error)

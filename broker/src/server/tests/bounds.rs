@@ -34,12 +34,20 @@ pub(super) async fn until(is_so: impl Fn() -> bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t54_a_client_that_leaves_gives_nothing_back_before_its_work_is_gone() {
+    // It waits to be verified, or to be parsed.
+    for blanks in [0, 200_000] {
+        leave(blanks).await;
+    }
+}
+
+/// A client that leaves while its request, with these blanks after it, waits for a verifier.
+async fn leave(blanks: usize) {
     let fixture = Fixture::with(|limits| (limits.verifiers, limits.releases) = (Some(1), 1)).await;
     let (guests, _, stop) = start(&fixture).await;
     let broker = &fixture.broker;
     let free = occupy(broker);
     let asked = fixture.ask(&SimulatedVm::new(), Kinds::BOTH, fixture.challenge(), &[PATH]);
-    let body = serde_json::to_string(&asked.request).expect("JSON");
+    let body = serde_json::to_string(&asked.request).expect("JSON") + &" ".repeat(blanks);
     let request =
         format!("POST /v1/release HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let mut stream = connect(&fixture, guests);
