@@ -22,6 +22,15 @@ use vouchsafe_system::trusted_file::{Others, examine};
 
 use crate::testing::{Act, Fixture, PATH, POLICY, PROJECT, by, policy, reads_records};
 
+/// The token of a new editor of this namespace.
+async fn editor(fixture: &Fixture, namespace: &str) -> String {
+    let (role, namespaces, lifetime) =
+        (OperatorRole::Editor, [namespace.to_owned()], TokenLifetime::default());
+    let added =
+        fixture.keystore().add_operator(by(Act::ManageOperators), "ed", role, &namespaces, lifetime).await;
+    added.expect("added").expose().to_owned()
+}
+
 /// Every route that needs an operator.
 const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/secrets"),
@@ -224,17 +233,8 @@ async fn a_refusal_is_explained_to_operators_who_may_read_it() {
             .as_str()
             .is_some_and(|reason| reason.contains("no such secret"))
     );
-    let stranger = fixture
-        .keystore()
-        .add_operator(
-            by(Act::ManageOperators),
-            "ed",
-            OperatorRole::Editor,
-            &["dev".to_owned()],
-            TokenLifetime::default(),
-        )
-        .await;
-    let (status, _) = json_of(&fixture, stranger.expect("added").expose(), "GET", &uri, &Value::Null).await;
+    let stranger = editor(&fixture, "dev").await;
+    let (status, _) = json_of(&fixture, &stranger, "GET", &uri, &Value::Null).await;
     assert_eq!(status, 404);
 }
 

@@ -33,17 +33,7 @@ async fn t48_a_policy_diff_names_the_decisions_that_would_change() {
     assert!(answer["detail"].as_str().is_some_and(|detail| detail.contains("dev/web")), "{answer}");
     let unknown = json!({ "name": "prod/none", "text": policy(PROJECT), "decisions": 10 });
     assert_eq!(json_of(&fixture, &token, "POST", "/v1/policies/diff", &unknown).await.0, 404);
-    let stranger = fixture
-        .keystore()
-        .add_operator(
-            by(Act::ManageOperators),
-            "ed",
-            OperatorRole::Editor,
-            &["dev".to_owned()],
-            TokenLifetime::default(),
-        )
-        .await;
-    let token = stranger.expect("added").expose().to_owned();
+    let token = editor(&fixture, "dev").await;
     assert_eq!(json_of(&fixture, &token, "POST", "/v1/policies/diff", &same).await.0, 403);
 }
 
@@ -85,17 +75,7 @@ async fn t41_a_policy_diff_shows_no_decision_that_the_operator_may_not_read() {
     let id = DecisionId([8; 16]);
     let answer = fixture.release(id, asked.request).await;
     assert_eq!(answer.expect_err("dev/other is absent").code(), vouchsafe_protocol::ReasonCode::NotGranted);
-    let editor = fixture
-        .keystore()
-        .add_operator(
-            by(Act::ManageOperators),
-            "ed",
-            OperatorRole::Editor,
-            &["prod".to_owned()],
-            TokenLifetime::default(),
-        )
-        .await;
-    let editor = editor.expect("added").expose().to_owned();
+    let editor = editor(&fixture, "prod").await;
     let body = json!({ "name": POLICY, "text": policy(PROJECT), "decisions": 10 });
     let replayed = async |token: &str| {
         let (status, answer) = json_of(&fixture, token, "POST", "/v1/policies/diff", &body).await;

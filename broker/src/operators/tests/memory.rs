@@ -101,22 +101,12 @@ async fn put(fixture: &Fixture, token: &str, path: &str, value: &str, chunk: usi
 #[tokio::test(flavor = "multi_thread")]
 async fn t34_a_stored_secret_does_not_stay_in_memory() {
     let fixture = Fixture::new().await;
-    let editor = fixture
-        .keystore()
-        .add_operator(
-            by(Act::ManageOperators),
-            "ed",
-            OperatorRole::Editor,
-            &["dev".to_owned()],
-            TokenLifetime::default(),
-        )
-        .await;
-    let editor = editor.expect("added");
+    let editor = editor(&fixture, "dev").await;
     for (token, chunk, expected) in [
         (fixture.token.as_str(), 4096, 200),
         (fixture.token.as_str(), 100, 200),
         // Not permitted.
-        (editor.expose(), 100, 403),
+        (editor.as_str(), 100, 403),
     ] {
         let mut raw = Zeroizing::new(vec![0; 600]);
         aws_lc_rs::rand::fill(&mut raw).expect("random bytes");
